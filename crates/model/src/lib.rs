@@ -1,1 +1,34 @@
-//! model
+//! What things are and what is allowed.
+//!
+//! Pure on purpose: no I/O, no async, no clock, no SQL, no HTTP. Time and randomness come in as
+//! arguments, so every rule here can be tested by calling it. The one place that decides is
+//! [`decide()`](decide::decide); everything else in this crate exists to make its arguments impossible to get
+//! wrong.
+
+pub mod action;
+pub mod ask;
+pub mod base62;
+pub mod customer;
+pub mod decide;
+pub mod event;
+pub mod id;
+pub mod otp;
+pub mod permit;
+pub mod policy;
+pub mod record;
+pub mod service;
+pub mod time;
+pub mod token;
+pub mod user;
+
+pub use action::{Action, ActionSet};
+pub use ask::{Ask, Method, Path};
+pub use decide::{Deny, Standing, Unsure, Verdict, Want, decide};
+pub use event::{Event, Position, Subject};
+pub use id::{CustomerId, EventId, ServiceId, TokenId, UserId};
+pub use permit::{Actor, Permit};
+pub use policy::Policy;
+pub use record::{Batch, Record};
+pub use service::Services;
+pub use time::{Expiry, Timestamp};
+pub use token::{Digest, Secret};

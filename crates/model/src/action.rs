@@ -1,0 +1,156 @@
+//! Actions: the single things that can be done, and sets of them.
+
+use std::fmt;
+
+/// One thing that can be done, as its number in the policy. Keygate's own are the constants below; an operator's policy
+/// adds further ones after them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Action(u8);
+
+/// The names of Keygate's own actions, in the order of the constants. `policy/keygate.toml` must name each.
+pub const OWN: [&str; 19] = [
+    "token:create",
+    "token:read",
+    "token:read_any",
+    "token:revoke",
+    "token:revoke_any",
+    "token:read_self",
+    "token:revoke_self",
+    "sudo:start",
+    "user:read_self",
+    "customer:read_self",
+    "event:read",
+    "service:list",
+    "service:read",
+    "service:create",
+    "service:update",
+    "service:delete",
+    "purge:key",
+    "purge:url",
+    "purge:all",
+];
+
+impl Action {
+    /// Make a token for oneself.
+    pub const TOKEN_CREATE: Self = Self(0);
+    /// See one's own tokens.
+    pub const TOKEN_READ: Self = Self(1);
+    /// See the tokens of everybody in the customer.
+    pub const TOKEN_READ_ANY: Self = Self(2);
+    /// Revoke one's own tokens.
+    pub const TOKEN_REVOKE: Self = Self(3);
+    /// Revoke the tokens of everybody in the customer.
+    pub const TOKEN_REVOKE_ANY: Self = Self(4);
+    /// See the token that asks, and whose it is. In every scope: status checks live on it.
+    pub const TOKEN_READ_SELF: Self = Self(5);
+    /// Revoke the token that asks. In every scope: a holder may always give it up.
+    pub const TOKEN_REVOKE_SELF: Self = Self(6);
+    /// Start sudo on the token that asks.
+    pub const SUDO_START: Self = Self(7);
+    /// See the person behind the token.
+    pub const USER_READ_SELF: Self = Self(8);
+    /// See the customer behind the token.
+    pub const CUSTOMER_READ_SELF: Self = Self(9);
+    /// See the audit log.
+    pub const EVENT_READ: Self = Self(10);
+    /// See the services there are.
+    pub const SERVICE_LIST: Self = Self(11);
+    /// See one service.
+    pub const SERVICE_READ: Self = Self(12);
+    /// Make a service.
+    pub const SERVICE_CREATE: Self = Self(13);
+    /// Change a service.
+    pub const SERVICE_UPDATE: Self = Self(14);
+    /// Delete a service.
+    pub const SERVICE_DELETE: Self = Self(15);
+    /// Purge by surrogate key.
+    pub const PURGE_KEY: Self = Self(16);
+    /// Purge one URL.
+    pub const PURGE_URL: Self = Self(17);
+    /// Purge everything of a service.
+    pub const PURGE_ALL: Self = Self(18);
+
+    /// The action with this number; policies number theirs after [`OWN`].
+    #[must_use]
+    pub const fn numbered(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match OWN.get(usize::from(self.0)) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "action {}", self.0),
+        }
+    }
+}
+
+/// A set of actions; 256 are possible. The empty set grants nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ActionSet([u64; 4]);
+
+impl ActionSet {
+    /// Nothing.
+    pub const EMPTY: Self = Self([0; 4]);
+
+    /// Adds `action`.
+    pub fn insert(&mut self, action: Action) {
+        self.0[usize::from(action.0 / 64)] |= 1 << (action.0 % 64);
+    }
+
+    /// Whether `action` is in it.
+    #[must_use]
+    pub fn contains(&self, action: Action) -> bool {
+        self.0[usize::from(action.0 / 64)] >> (action.0 % 64) & 1 == 1
+    }
+
+    /// What is in this set or in `other`.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
+    }
+
+    /// What is in this set and not in `other`.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+}
+
+impl FromIterator<Action> for ActionSet {
+    fn from_iter<I: IntoIterator<Item = Action>>(actions: I) -> Self {
+        let mut set = Self::EMPTY;
+        actions.into_iter().for_each(|action| set.insert(action));
+        set
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_set_behaves_like_a_set(left: Vec<u8>, right: Vec<u8>, probe: u8) {
+            let set = |of: &[u8]| of.iter().copied().map(Action::numbered).collect::<ActionSet>();
+            let (a, b, probe) = (set(&left), set(&right), Action::numbered(probe));
+            prop_assert_eq!(a.union(b).contains(probe), a.contains(probe) || b.contains(probe));
+            prop_assert_eq!(a.minus(b).contains(probe), a.contains(probe) && !b.contains(probe));
+            prop_assert_eq!(a.minus(a).is_empty(), true);
+        }
+    }
+}

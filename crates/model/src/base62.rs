@@ -1,0 +1,125 @@
+//! Base-62 numbers, the alphabet of ids and secrets: `0-9A-Za-z`, most significant digit first.
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// The value of each byte as a base-62 digit, `NONE` for bytes outside the alphabet.
+const DIGITS: [u8; 256] = digits();
+const NONE: u8 = 0xff;
+
+/// Whether every byte is a base-62 digit.
+#[must_use]
+pub fn is_base62(text: &[u8]) -> bool {
+    text.iter().fold(0, |seen, byte| seen | (DIGITS[usize::from(*byte)] & 0x80)) == 0
+}
+
+/// The digits of `value`, without leading zeros; `"0"` for zero. At most 22 characters.
+#[must_use]
+pub fn encode(mut value: u128) -> String {
+    let mut text = [0; 22];
+    let mut start = text.len();
+    loop {
+        start -= 1;
+        text[start] = ALPHABET[(value % 62) as usize];
+        value /= 62;
+        if value == 0 {
+            return text[start..].iter().map(|byte| char::from(*byte)).collect();
+        }
+    }
+}
+
+/// The number that `text` writes, if `text` is exactly what [`encode`] would write for it: one spelling an id.
+#[must_use]
+pub fn decode(text: &str) -> Option<u128> {
+    if text.is_empty() || text.len() > 22 || (text.len() > 1 && text.starts_with('0')) {
+        return None;
+    }
+    text.bytes().try_fold(0_u128, |value, byte| match DIGITS[usize::from(byte)] {
+        NONE => None,
+        digit => value.checked_mul(62)?.checked_add(u128::from(digit)),
+    })
+}
+
+/// `bytes` as a big-endian number in exactly `width` digits, zero-padded on the left.
+#[must_use]
+pub fn encode_wide(bytes: &[u8], width: usize) -> String {
+    let mut number = bytes.to_vec();
+    let mut text = vec![b'0'; width];
+    for place in text.iter_mut().rev() {
+        *place = ALPHABET[usize::from(divide_by_62(&mut number))];
+    }
+    text.into_iter().map(char::from).collect()
+}
+
+/// The number in six digits or fewer, if it fits 32 bits. For checksums, which are zero-padded.
+#[must_use]
+pub fn decode_u32(text: &[u8]) -> Option<u32> {
+    let mut value = 0_u64;
+    for byte in text {
+        match DIGITS[usize::from(*byte)] {
+            NONE => return None,
+            digit => value = value.wrapping_mul(62).wrapping_add(u64::from(digit)),
+        }
+    }
+    u32::try_from(value).ok()
+}
+
+/// Divides the big-endian `number` in place and returns the remainder.
+fn divide_by_62(number: &mut [u8]) -> u8 {
+    let mut rest = 0_u16;
+    for byte in number {
+        let part = rest << 8 | u16::from(*byte);
+        *byte = (part / 62) as u8;
+        rest = part % 62;
+    }
+    rest as u8
+}
+
+const fn digits() -> [u8; 256] {
+    let mut table = [NONE; 256];
+    let mut digit = 0;
+    while digit < 62 {
+        table[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn zero_has_one_spelling() {
+        assert_eq!(encode(0), "0");
+        assert_eq!(decode("0"), Some(0));
+        assert_eq!(decode("00"), None);
+        assert_eq!(decode(""), None);
+    }
+
+    #[test]
+    fn a_recorded_id_reads_back() {
+        for id in ["51MumwLiSJyFTWhtbByYgR", "2NfYQKW1WOyZAHfx5vHUz"] {
+            assert_eq!(decode(id).map(encode).as_deref(), Some(id));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(value: u128) {
+            prop_assert_eq!(decode(&encode(value)), Some(value));
+        }
+
+        #[test]
+        fn wide_numbers_keep_their_width(bytes: [u8; 32]) {
+            let text = encode_wide(&bytes, 43);
+            prop_assert_eq!(text.len(), 43);
+            prop_assert!(is_base62(text.as_bytes()));
+        }
+
+        #[test]
+        fn checksums_read_back(value: u32) {
+            prop_assert_eq!(decode_u32(encode_wide(&value.to_be_bytes(), 6).as_bytes()), Some(value));
+        }
+    }
+}

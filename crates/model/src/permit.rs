@@ -1,0 +1,90 @@
+//! Proof that the law said yes. The authority's verbs take one, so a caller who did not ask cannot call.
+
+use crate::{
+    action::Action,
+    id::{CustomerId, ServiceId, TokenId, UserId},
+};
+
+/// Who is acting. Ends up in every event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Whoever holds the database and its key file: the operator at the command line.
+    Operator,
+    /// A person who has shown a password, and has no token yet.
+    Person {
+        /// Whose password.
+        user: UserId,
+        /// Theirs.
+        customer: CustomerId,
+    },
+    /// A token.
+    Token {
+        /// Which.
+        token: TokenId,
+        /// The customer it belongs to.
+        customer: CustomerId,
+        /// The user it is bound to; none for an automation token.
+        user: Option<UserId>,
+    },
+    /// Somebody who has shown nothing.
+    Stranger,
+}
+
+/// That `actor` may do `action` now, on `service` if the ask was about one. Only [`crate::decide()`] makes one, and
+/// [`Permit::of_the_operator`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permit {
+    actor: Actor,
+    /// None: the operator, who may do all.
+    action: Option<Action>,
+    customer: CustomerId,
+    service: Option<ServiceId>,
+}
+
+/// The permit is for something else. A mistake in Keygate, never the caller's.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a verb was called with a permit for another action")]
+pub struct WrongPermit;
+
+impl Permit {
+    pub(crate) fn granted(actor: Actor, action: Action, customer: CustomerId, service: Option<ServiceId>) -> Self {
+        Self { actor, action: Some(action), customer, service }
+    }
+
+    /// What the command line acts with. Holding the database and the key file is the permission; nothing that a
+    /// network can reach may call this (a test holds that).
+    #[must_use]
+    pub fn of_the_operator(customer: CustomerId) -> Self {
+        Self { actor: Actor::Operator, action: None, customer, service: None }
+    }
+
+    /// Checks that this permit is for `action`.
+    ///
+    /// # Errors
+    /// [`WrongPermit`] if it is for another one.
+    pub fn proves(&self, action: Action) -> Result<(), WrongPermit> {
+        match self.action {
+            None => Ok(()),
+            Some(granted) if granted == action => Ok(()),
+            Some(_) => Err(WrongPermit),
+        }
+    }
+
+    /// Who may.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// In whose house: everything a permit reaches belongs to this customer.
+    #[must_use]
+    pub fn customer(&self) -> CustomerId {
+        self.customer
+    }
+
+    /// The service that was asked about.
+    #[must_use]
+    pub fn service(&self) -> Option<ServiceId> {
+        self.service
+    }
+}
