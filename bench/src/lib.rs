@@ -1,1 +1,2 @@
 //! Benches.
+pub mod load;

@@ -1,4 +1,4 @@
-# Keygate's purges, received by Varnish (7.1 or later, with varnish-modules for xkey).
+# Keygate's purges, received by Varnish (tried with 7.1; needs varnish-modules for xkey).
 #
 # Include it from your own VCL after your backends; README.md beside this file says how. Varnish joins subroutines
 # of the same name in the order they stand, so what you write before the include runs before it.

@@ -37,6 +37,7 @@ struct file {
     char *path; /* NULL: the slot is free */
     dev_t dev;
     ino_t ino;
+    int source; /* to copy from; kept open, since closing any descriptor drops SQLite's locks on the file */
     int syncing;
     struct dirt dirt;
 };
@@ -102,6 +103,7 @@ static int resolve(int dir, const char *path, char out[PATH_MAX]) {
 /* ---- the table of files; the lock is held ---- */
 
 static void forget(struct file *file) {
+    real_close(file->source);
     free(file->path);
     free(file->dirt.ranges);
     file->path = NULL;
@@ -134,8 +136,9 @@ static struct file *add(const char *path, const struct stat *st) {
         if (file->path || file->syncing)
             continue;
         *file = (struct file){.path = strdup(path), .dev = st->st_dev, .ino = st->st_ino, .dirt.cut = UNCUT};
-        if (!file->path)
-            die("out of memory for", path);
+        file->source = real_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+        if (!file->path || file->source < 0)
+            die("cannot track", path);
         return file;
     }
     errno = ENFILE;
@@ -186,15 +189,13 @@ static void copy(int from, int to, struct range range, const char *path) {
 }
 
 /* A shadow of a file that was there before, made aside so that no half of it is ever taken for the whole. */
-static void copy_whole(const char *path, const char *shadow) {
+static void copy_whole(int from, const char *path, const char *shadow) {
     char aside[SHADOW_PATH + 8];
     snprintf(aside, sizeof aside, "%s.new", shadow);
-    int from = real_open(AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
     int to = real_open(AT_FDCWD, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (from < 0 || to < 0)
+    if (to < 0)
         die("cannot shadow", path);
     copy(from, to, (struct range){0, UNCUT}, path);
-    real_close(from);
     real_close(to);
     if (real_rename(aside, shadow) != 0)
         die("cannot shadow", path);
@@ -204,10 +205,8 @@ static void copy_whole(const char *path, const char *shadow) {
 static void make_durable(const struct file *file, const struct dirt *dirt, off_t size) {
     char shadow[SHADOW_PATH];
     struct stat st;
-    /* Its own descriptor: the caller's may be write-only. */
-    int from = real_open(AT_FDCWD, file->path, O_RDONLY | O_CLOEXEC, 0);
     int to = real_open(AT_FDCWD, shadow_of(file->path, shadow), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (from < 0 || to < 0 || fstat(from, &st) != 0)
+    if (to < 0 || fstat(file->source, &st) != 0)
         die("cannot shadow", file->path);
     if (st.st_size < size)
         size = st.st_size;
@@ -218,9 +217,8 @@ static void make_durable(const struct file *file, const struct dirt *dirt, off_t
     for (size_t i = 0; i < dirt->len; i++) {
         struct range range = dirt->ranges[i];
         range.end = range.end < size ? range.end : size;
-        copy(from, to, range, file->path);
+        copy(file->source, to, range, file->path);
     }
-    real_close(from);
     real_close(to);
 }
 
@@ -249,7 +247,7 @@ static void track(int fd, int flags, int was_there) {
         if (access(shadow_of(path, shadow), F_OK) == 0)
             soil(file, 0, st.st_size); /* an earlier process may have left something unsynced */
         else if (was_there)
-            copy_whole(path, shadow);
+            copy_whole(file->source, path, shadow);
     }
     if (flags & O_TRUNC)
         cut(file, 0);
@@ -388,7 +386,9 @@ static int hook_rename(const char *from, const char *to) {
                 forget(moved);
             real_unlink(AT_FDCWD, before, 0);
         } else if (!is_tracked_name(from)) {
-            copy_whole(target, after);
+            int fd = real_open(AT_FDCWD, target, O_RDONLY | O_CLOEXEC, 0);
+            copy_whole(fd, target, after);
+            real_close(fd);
         } else if (moved) {
             free(moved->path);
             if (!(moved->path = strdup(target)))

@@ -1,1 +1,29 @@
-//! authority
+//! Every verb that changes something, with the SQL under it, and the event log that is the only way to commit.
+//!
+//! Knows no HTTP and no gate: what changes is told to a [`Sink`](feed::Sink), and whoever opens the authority says where
+//! that leads. A noun has one file: its row, its seal, its verbs.
+
+pub mod audit;
+pub mod authority;
+mod chain;
+pub mod customer;
+pub mod db;
+pub mod event;
+pub mod factor;
+pub mod fault;
+mod feed;
+pub mod keys;
+pub mod login;
+pub mod origin;
+pub mod password;
+pub mod service;
+mod text;
+pub mod token;
+pub mod usage;
+pub mod user;
+mod write;
+
+pub use authority::{Authority, Settings};
+pub use fault::{Fault, LoginRefusal};
+pub use feed::Sink;
+pub use origin::Origin;

@@ -1,1 +1,13 @@
-//! gate
+//! The gate: a replica of what may be allowed, and the decision on it.
+//!
+//! Takes no lock, awaits nothing and touches no disk to decide. Knows neither the authority nor HTTP: whoever embeds it
+//! feeds it [`keygate_model::Batch`]es and asks it with [`keygate_model::Ask`]s.
+
+mod gate;
+mod replica;
+mod shelf;
+mod table;
+mod usage;
+
+pub use gate::Gate;
+pub use usage::{Client, Mark};

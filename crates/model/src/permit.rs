@@ -9,7 +9,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Actor {
     /// Whoever holds the database and its key file: the operator at the command line.
-    Operator,
+    Operator {
+        /// In whose house, if in anybody's.
+        customer: Option<CustomerId>,
+    },
     /// A person who has shown a password, and has no token yet.
     Person {
         /// Whose password.
@@ -55,7 +58,7 @@ impl Permit {
     /// network can reach may call this (a test holds that).
     #[must_use]
     pub fn of_the_operator(customer: CustomerId) -> Self {
-        Self { actor: Actor::Operator, action: None, customer, service: None }
+        Self { actor: Actor::Operator { customer: Some(customer) }, action: None, customer, service: None }
     }
 
     /// Checks that this permit is for `action`.
@@ -68,6 +71,14 @@ impl Permit {
             Some(granted) if granted == action => Ok(()),
             Some(_) => Err(WrongPermit),
         }
+    }
+
+    /// Checks that this is the operator's permit, for verbs that no route leads to.
+    ///
+    /// # Errors
+    /// [`WrongPermit`] for anybody else's.
+    pub fn is_the_operators(&self) -> Result<(), WrongPermit> {
+        if self.action.is_none() { Ok(()) } else { Err(WrongPermit) }
     }
 
     /// Who may.

@@ -3,7 +3,7 @@
 
 use crate::{
     customer::CustomerState,
-    event::Position,
+    event::{Position, Subject},
     id::{CustomerId, ServiceId, TokenId, UserId},
     service::Services,
     time::{Expiry, Timestamp},
@@ -22,6 +22,8 @@ pub enum Record {
     Service(ServiceRecord),
     /// A token.
     Token(TokenRecord),
+    /// Its row fails its seal: nothing that was said about it may be believed any more.
+    Broken(Subject),
 }
 
 /// A customer, for deciding.

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn a_domain_is_lower_cased_and_nothing_else() {
-        for (raw, want) in [("Shop.Example", "shop.example"), ("a_b.x", "a_b.x"), ("127.0.0.1", "127.0.0.1")] {
+        for (raw, want) in [("Shop.Example", "shop.example"), ("a_b.x", "a_b.x"), ("127.0.0.1", "127.0.0.1")]
+        {
             assert_eq!(Domain::parse(raw).expect(raw).as_str(), want);
         }
     }

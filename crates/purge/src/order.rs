@@ -133,7 +133,10 @@ mod tests {
         let node = Node::parse("http://cache1:80").expect("a node");
         let url = Url::parse("shop.example//a?b=c").expect("a URL");
         let request = url_order(&url, Mode::Soft).to_request(&node);
-        assert_eq!((request.method().as_str(), request.uri().to_string().as_str()), ("PURGE", "http://cache1:80//a?b=c"));
+        assert_eq!(
+            (request.method().as_str(), request.uri().to_string().as_str()),
+            ("PURGE", "http://cache1:80//a?b=c")
+        );
         assert_eq!(request.headers()[HOST], "shop.example");
         assert_eq!(request.headers()[SOFT_PURGE], "1");
         assert!(!url_order(&url, Mode::Hard).to_request(&node).headers().contains_key(SOFT_PURGE));

@@ -1,0 +1,189 @@
+//! The authority itself: a handle on the writer, the readers and the keys.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use keygate_model::{Actor, CustomerId, EventId, Permit, Policy};
+use rusqlite::Connection;
+
+use crate::{
+    db::{self, Sync},
+    event,
+    fault::Fault,
+    feed::{Feed, Sink},
+    keys::Keys,
+    login::{Limiter, LoginLimits},
+    origin::Origin,
+    password::Passwords,
+    usage::Mark,
+    write::{Committed, Write, Writer},
+};
+
+/// What an authority is opened with.
+pub struct Settings {
+    /// The database file.
+    pub db: PathBuf,
+    /// The key file; made if it is not there.
+    pub key: PathBuf,
+    /// How hard commits are pushed to the disk.
+    pub sync: Sync,
+    /// Limits on failed logins.
+    pub login_limits: LoginLimits,
+    /// How many passwords are hashed at once, and how many more may wait.
+    pub hashing: (usize, usize),
+    /// The policy whose scopes and roles tokens and people have.
+    pub policy: Arc<Policy>,
+    /// Random bytes for a key file that is not there yet.
+    pub key_entropy: [u8; 32],
+}
+
+impl Settings {
+    /// The settings for a database file, with the key file beside it.
+    #[must_use]
+    pub fn new(db: &Path, policy: Arc<Policy>, key_entropy: [u8; 32]) -> Self {
+        let mut key = db.as_os_str().to_owned();
+        key.push(".key");
+        Self {
+            db: db.to_owned(),
+            key: key.into(),
+            sync: Sync::Full,
+            login_limits: LoginLimits::default(),
+            hashing: (std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)), 64),
+            policy,
+            key_entropy,
+        }
+    }
+}
+
+/// Everything that changes something, and the record of it. Cheap to share behind an `Arc`.
+pub struct Authority {
+    writer: Writer,
+    readers: Arc<Readers>,
+    keys: Arc<Keys>,
+    passwords: Passwords,
+    limiter: Limiter,
+    policy: Arc<Policy>,
+}
+
+/// Connections for reading, made when there are too few, kept when done.
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Authority {
+    /// Opens the database, making it and the key file where they are missing, and tells `sink` everything there is.
+    /// From then on the sink is told every change, also of other processes, before its maker is answered.
+    ///
+    /// # Errors
+    /// [`Fault::KeyFile`]; `db_too_new`; storage faults.
+    pub fn open(settings: Settings, sink: Sink) -> Result<Self, Fault> {
+        let keys = Arc::new(Keys::open(&settings.key, &settings.key_entropy)?);
+        let writer = db::open_writer(&settings.db, settings.sync)?;
+        let feed = Feed::start(&writer, &keys, sink)?;
+        let (workers, waiting_max) = settings.hashing;
+        Ok(Self {
+            writer: Writer::start(writer, Arc::clone(&keys), feed)?,
+            readers: Arc::new(Readers { path: settings.db, idle: Mutex::default() }),
+            keys,
+            passwords: Passwords::new(workers, waiting_max)?,
+            limiter: Limiter::new(settings.login_limits),
+            policy: settings.policy,
+        })
+    }
+
+    /// A page of the customer's events.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn events(
+        &self,
+        permit: &Permit,
+        filter: event::Filter,
+        number: u64,
+        size: u64,
+    ) -> Result<event::Page, Fault> {
+        permit.proves(keygate_model::Action::EVENT_READ)?;
+        let customer = permit.customer();
+        self.read(move |db, _| event::page(db, customer, &filter, number, size)).await
+    }
+
+    /// One event of the customer.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`]; storage faults.
+    pub async fn event(&self, permit: &Permit, id: EventId) -> Result<event::Row, Fault> {
+        permit.proves(keygate_model::Action::EVENT_READ)?;
+        let customer: CustomerId = permit.customer();
+        self.read(move |db, _| event::one(db, customer, id)).await
+    }
+
+    /// Writes marks of use.
+    ///
+    /// # Errors
+    /// Storage faults; the marks are lost then, which they may be.
+    pub async fn mark(&self, marks: Vec<Mark>) -> Result<(), Fault> {
+        self.writer.mark(marks).await
+    }
+
+    /// Whether the database answers a read.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn ping(&self) -> Result<(), Fault> {
+        self.read(|db, _| Ok(db.query_row("SELECT 1", [], |_| Ok(()))?)).await
+    }
+
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        actor: Actor,
+        origin: &Origin,
+        verb: impl FnOnce(Write<'_>) -> Result<Committed<T>, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.writer.change(actor, origin, verb).await
+    }
+
+    /// Reads on a connection of its own, off the threads that serve.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection, &Keys) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let (readers, keys) = (Arc::clone(&self.readers), Arc::clone(&self.keys));
+        let read = move || {
+            let db = readers.take()?;
+            let found = look(&db, &keys);
+            readers.put_back(db);
+            found
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| Fault::Stopped)?
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.limiter
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(crate) fn policy_handle(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
+    }
+}
+
+impl Readers {
+    fn take(&self) -> Result<Connection, Fault> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(|| db::open_reader(&self.path), Ok)
+    }
+
+    fn put_back(&self, db: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+    }
+}

@@ -1,0 +1,86 @@
+//! The chain: every event carries a hash over itself and the one before, and the head, the last of them, is sealed with
+//! a key that is not in the database. Editing, inserting, removing or reordering events breaks it.
+
+use keygate_model::{Actor, Event, Position};
+use rusqlite::{Connection, params};
+use sha2::{Digest as _, Sha256};
+
+use crate::{event::Row, fault::Fault, keys::Keys, origin::Origin};
+
+/// The end of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) position: Position,
+    pub(crate) hash: [u8; 32],
+}
+
+impl Head {
+    const START: Self = Self { position: Position(0), hash: [0; 32] };
+
+    /// Reads the head, and checks its seal.
+    pub(crate) fn read(db: &Connection, keys: &Keys) -> Result<Self, Fault> {
+        let mut select = db.prepare_cached("SELECT position, hash, mac FROM head")?;
+        let mut rows = select.query([])?;
+        let Some(row) = rows.next()? else {
+            let empty: bool = db.query_row("SELECT NOT EXISTS (SELECT 1 FROM events)", [], |row| row.get(0))?;
+            return if empty { Ok(Self::START) } else { Err(Self::tampered()) };
+        };
+        let head = Self { position: Position(row.get(0)?), hash: row.get(1)? };
+        let mac: Vec<u8> = row.get(2)?;
+        if head.seal(keys).is(&mac) { Ok(head) } else { Err(Self::tampered()) }
+    }
+
+    /// Writes the head. The last statement of every transaction.
+    pub(crate) fn save(&self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
+        let mut upsert = db.prepare_cached(
+            "INSERT INTO head (one, position, hash, mac) VALUES (1, $1, $2, $3)
+             ON CONFLICT (one) DO UPDATE SET position = $1, hash = $2, mac = $3",
+        )?;
+        upsert.execute(params![self.position.0, self.hash, self.seal(keys).finish()])?;
+        Ok(())
+    }
+
+    /// Appends `event`, and moves on to it.
+    pub(crate) fn append(
+        &mut self,
+        db: &Connection,
+        keys: &Keys,
+        actor: Actor,
+        origin: &Origin,
+        event: &Event,
+    ) -> Result<Position, Fault> {
+        let position = self.position.next();
+        let row = Row::of(position, keys, actor, origin, event);
+        self.hash = row.hash(&self.hash);
+        self.position = position;
+        row.insert(db, &self.hash)?;
+        Ok(position)
+    }
+
+    fn seal(&self, keys: &Keys) -> crate::keys::Seal {
+        keys.seal("head").int(self.position.0).blob(&self.hash)
+    }
+
+    fn tampered() -> Fault {
+        Fault::Tampered { noun: "head", id: "of the event log".to_owned() }
+    }
+}
+
+/// SHA-256 over fields with their lengths before them.
+pub(crate) struct Hasher(Sha256);
+
+impl Hasher {
+    pub(crate) fn after(previous: &[u8; 32]) -> Self {
+        Self(Sha256::new_with_prefix(b"keygate event 1").chain_update(previous))
+    }
+
+    pub(crate) fn blob(mut self, bytes: &[u8]) -> Self {
+        self.0.update((bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    pub(crate) fn finish(self) -> [u8; 32] {
+        self.0.finalize().into()
+    }
+}

@@ -1,0 +1,273 @@
+//! The event log: rows, the reads behind `GET /events`, and nothing that changes one.
+
+use std::collections::HashSet;
+
+use keygate_model::{Actor, CustomerId, Event, EventId, Position, ServiceId, Subject, Timestamp, TokenId, UserId};
+use rusqlite::{Connection, params};
+
+use crate::{chain::Hasher, fault::Fault, keys::Keys, origin::Origin};
+
+/// An event as it is kept.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its id on the wire.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// The contract's name of what happened.
+    pub kind: String,
+    /// Who did it: `operator`, `person`, `token ID` or `stranger`.
+    pub actor: String,
+    /// In whose house. None for strangers.
+    pub customer: Option<CustomerId>,
+    /// The user it is about, or who did it.
+    pub user: Option<UserId>,
+    /// The service it is about.
+    pub service: Option<ServiceId>,
+    /// The token it is about, or that did it.
+    pub token: Option<TokenId>,
+    /// The row it changed.
+    pub subject: Subject,
+    /// From where.
+    pub ip: String,
+    /// By which request.
+    pub request_id: String,
+    /// A sentence.
+    pub description: String,
+    /// The details, as JSON text.
+    pub metadata: String,
+}
+
+const COLUMNS: &str = "position, id, at, kind, actor, customer_id, user_id, service_id, token_id, subject_kind, \
+                       subject_id, ip, request_id, description, metadata";
+
+impl Row {
+    pub(crate) fn of(position: Position, keys: &Keys, actor: Actor, origin: &Origin, event: &Event) -> Self {
+        let (actor_text, acting_customer, acting_user, acting_token) = told(actor);
+        let own_customer = match event.subject() {
+            Subject::Customer(customer) => Some(customer),
+            _ => None,
+        };
+        Self {
+            position,
+            id: EventId::from_bytes(keys.tag("event id", &position.0.to_be_bytes())),
+            at: origin.now,
+            kind: event.kind().to_owned(),
+            actor: actor_text,
+            customer: own_customer.or(acting_customer),
+            user: event.user().or(acting_user),
+            service: event.service(),
+            token: event.token().or(acting_token),
+            subject: event.subject(),
+            ip: origin.ip.clone(),
+            request_id: origin.request_id.clone(),
+            description: event.description(),
+            metadata: event.metadata().to_string(),
+        }
+    }
+
+    /// The hash that this event carries after `previous`.
+    pub(crate) fn hash(&self, previous: &[u8; 32]) -> [u8; 32] {
+        let (subject_kind, subject_id) = stored(self.subject);
+        Hasher::after(previous)
+            .blob(&self.position.0.to_be_bytes())
+            .blob(&self.id.to_bytes())
+            .blob(&self.at.micros().to_be_bytes())
+            .blob(self.kind.as_bytes())
+            .blob(self.actor.as_bytes())
+            .blob(bytes(self.customer.map(|id| id.to_bytes()).as_ref()))
+            .blob(bytes(self.user.map(|id| id.to_bytes()).as_ref()))
+            .blob(bytes(self.service.map(|id| id.to_bytes()).as_ref()))
+            .blob(bytes(self.token.map(|id| id.to_bytes()).as_ref()))
+            .blob(subject_kind.as_bytes())
+            .blob(bytes(subject_id.as_ref()))
+            .blob(self.ip.as_bytes())
+            .blob(self.request_id.as_bytes())
+            .blob(self.description.as_bytes())
+            .blob(self.metadata.as_bytes())
+            .finish()
+    }
+
+    pub(crate) fn insert(&self, db: &Connection, hash: &[u8; 32]) -> Result<(), Fault> {
+        let (subject_kind, subject_id) = stored(self.subject);
+        let mut insert = db.prepare_cached(&format!(
+            "INSERT INTO events ({COLUMNS}, hash)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+        ))?;
+        insert.execute(params![
+            self.position.0,
+            self.id.to_bytes(),
+            self.at.micros(),
+            self.kind,
+            self.actor,
+            self.customer.map(|id| id.to_bytes()),
+            self.user.map(|id| id.to_bytes()),
+            self.service.map(|id| id.to_bytes()),
+            self.token.map(|id| id.to_bytes()),
+            subject_kind,
+            subject_id,
+            self.ip,
+            self.request_id,
+            self.description,
+            self.metadata,
+            hash,
+        ])?;
+        Ok(())
+    }
+
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            position: Position(row.get(0)?),
+            id: EventId::from_bytes(row.get(1)?),
+            at: Timestamp::from_micros(row.get(2)?),
+            kind: row.get(3)?,
+            actor: row.get(4)?,
+            customer: row.get::<_, Option<[u8; 16]>>(5)?.map(CustomerId::from_bytes),
+            user: row.get::<_, Option<[u8; 16]>>(6)?.map(UserId::from_bytes),
+            service: row.get::<_, Option<[u8; 16]>>(7)?.map(ServiceId::from_bytes),
+            token: row.get::<_, Option<[u8; 16]>>(8)?.map(TokenId::from_bytes),
+            subject: subject(&row.get::<_, String>(9)?, row.get(10)?),
+            ip: row.get(11)?,
+            request_id: row.get(12)?,
+            description: row.get(13)?,
+            metadata: row.get(14)?,
+        })
+    }
+}
+
+/// Which events to show. Every field narrows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this kind.
+    pub kind: Option<String>,
+    /// About or by this user.
+    pub user: Option<UserId>,
+    /// About this service.
+    pub service: Option<ServiceId>,
+    /// About or by this token.
+    pub token: Option<TokenId>,
+    /// At this time or later, in microseconds.
+    pub from: Option<Timestamp>,
+    /// Before this time, in microseconds.
+    pub before: Option<Timestamp>,
+    /// Oldest first; else newest first, as recorded.
+    pub oldest_first: bool,
+}
+
+/// A page of events.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The events.
+    pub rows: Vec<Row>,
+    /// How many the filter finds in all.
+    pub total: u64,
+}
+
+/// The events of a customer that `filter` finds: page `number`, counted from 1, of `size`.
+pub(crate) fn page(
+    db: &Connection,
+    customer: CustomerId,
+    filter: &Filter,
+    number: u64,
+    size: u64,
+) -> Result<Page, Fault> {
+    const FOUND: &str = "FROM events WHERE customer_id = $1 AND ($2 IS NULL OR kind = $2)
+         AND ($3 IS NULL OR user_id = $3) AND ($4 IS NULL OR service_id = $4) AND ($5 IS NULL OR token_id = $5)
+         AND ($6 IS NULL OR at >= $6) AND ($7 IS NULL OR at < $7)";
+    let found = params![
+        customer.to_bytes(),
+        filter.kind,
+        filter.user.map(|id| id.to_bytes()),
+        filter.service.map(|id| id.to_bytes()),
+        filter.token.map(|id| id.to_bytes()),
+        filter.from.map(Timestamp::micros),
+        filter.before.map(Timestamp::micros),
+    ];
+    let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+    let total = db.prepare_cached(&format!("SELECT count(*) {FOUND}"))?.query_row(found, count)?.unsigned_abs();
+    let order = if filter.oldest_first { "ASC" } else { "DESC" };
+    let offset = number.saturating_sub(1).saturating_mul(size).min(i64::MAX as u64);
+    let sql = format!("SELECT {COLUMNS} {FOUND} ORDER BY position {order} LIMIT {size} OFFSET {offset}");
+    let rows = db.prepare_cached(&sql)?.query_map(found, Row::read)?.collect::<Result<_, _>>()?;
+    Ok(Page { rows, total })
+}
+
+/// One event of a customer.
+pub(crate) fn one(db: &Connection, customer: CustomerId, id: EventId) -> Result<Row, Fault> {
+    let sql = format!("SELECT {COLUMNS} FROM events WHERE id = $1 AND customer_id = $2");
+    let mut select = db.prepare_cached(&sql)?;
+    let mut rows = select.query_map(params![id.to_bytes(), customer.to_bytes()], Row::read)?;
+    rows.next().transpose()?.ok_or_else(|| Fault::missing(id))
+}
+
+/// Calls `each` with every event from the first on, and the hash that it carries.
+pub(crate) fn walk(
+    db: &Connection,
+    mut each: impl FnMut(Row, [u8; 32]) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut select = db.prepare(&format!("SELECT {COLUMNS}, hash FROM events ORDER BY position"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        each(Row::read(row)?, row.get(15)?)?;
+    }
+    Ok(())
+}
+
+/// What the events after `position` touched, each thing once, and the last position among them.
+pub(crate) fn touched_after(db: &Connection, position: Position) -> Result<(Position, Vec<Subject>), Fault> {
+    let mut select =
+        db.prepare_cached("SELECT position, subject_kind, subject_id FROM events WHERE position > $1 ORDER BY position")?;
+    let mut rows = select.query([position.0])?;
+    let (mut last, mut touched, mut seen) = (position, Vec::new(), HashSet::new());
+    while let Some(row) = rows.next()? {
+        last = Position(row.get(0)?);
+        let subject = subject(&row.get::<_, String>(1)?, row.get(2)?);
+        if subject != Subject::None && seen.insert(subject) {
+            touched.push(subject);
+        }
+    }
+    Ok((last, touched))
+}
+
+/// The last event about a thing: the one that its row must carry.
+pub(crate) fn last_about(db: &Connection, about: Subject) -> Result<Option<Position>, Fault> {
+    let (kind, id) = stored(about);
+    let mut select =
+        db.prepare_cached("SELECT max(position) FROM events WHERE subject_kind = $1 AND subject_id = $2")?;
+    Ok(select.query_row(params![kind, id], |row| row.get::<_, Option<i64>>(0))?.map(Position))
+}
+
+fn told(actor: Actor) -> (String, Option<CustomerId>, Option<UserId>, Option<TokenId>) {
+    match actor {
+        Actor::Operator { customer } => ("operator".to_owned(), customer, None, None),
+        Actor::Person { user, customer } => ("person".to_owned(), Some(customer), Some(user), None),
+        Actor::Token { token, customer, user } => (format!("token {token}"), Some(customer), user, Some(token)),
+        Actor::Stranger => ("stranger".to_owned(), None, None, None),
+    }
+}
+
+fn stored(subject: Subject) -> (&'static str, Option<[u8; 16]>) {
+    match subject {
+        Subject::None => ("none", None),
+        Subject::Customer(id) => ("customer", Some(id.to_bytes())),
+        Subject::User(id) => ("user", Some(id.to_bytes())),
+        Subject::Service(id) => ("service", Some(id.to_bytes())),
+        Subject::Token(id) => ("token", Some(id.to_bytes())),
+    }
+}
+
+fn subject(kind: &str, id: Option<[u8; 16]>) -> Subject {
+    match (kind, id) {
+        ("customer", Some(id)) => Subject::Customer(CustomerId::from_bytes(id)),
+        ("user", Some(id)) => Subject::User(UserId::from_bytes(id)),
+        ("service", Some(id)) => Subject::Service(ServiceId::from_bytes(id)),
+        ("token", Some(id)) => Subject::Token(TokenId::from_bytes(id)),
+        _ => Subject::None,
+    }
+}
+
+fn bytes(id: Option<&[u8; 16]>) -> &[u8] {
+    id.map_or(&[], |id| &id[..])
+}

@@ -1,0 +1,205 @@
+//! The one authenticator: whoever shows a login and a password is judged here, whichever door they came in by.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use keygate_model::{
+    Event, Timestamp, UserId,
+    event::{LoginFailure, SecondFactor},
+    otp::{MalformedOtp, Otp},
+    permit::Actor,
+    user::{Login, UserState},
+};
+
+use crate::{
+    authority::Authority,
+    fault::{Fault, LoginRefusal},
+    password::{Password, PasswordHash},
+    user,
+    write::Write,
+};
+
+/// What somebody shows.
+pub struct Attempt {
+    /// Who they say they are.
+    pub login: Login,
+    /// Their password.
+    pub password: Password,
+    /// Their one-time code, if they sent one.
+    pub otp: Option<Result<Otp, MalformedOtp>>,
+}
+
+/// Which door an attempt came in by: what the second factor must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// For a new token: a code of now.
+    Token,
+    /// For sudo: the token that asks was itself made with a code, or not.
+    Sudo {
+        /// Whether it was.
+        token_made_with_factor: bool,
+    },
+}
+
+/// An attempt whose password has been checked, outside of any transaction: hashing takes long.
+pub(crate) struct Checked {
+    /// The person with this login, and the hash that was checked, if there is one.
+    known: Option<(UserId, PasswordHash)>,
+    password_is_right: bool,
+    login: Login,
+    otp: Option<Result<Otp, MalformedOtp>>,
+}
+
+/// What came of an attempt.
+pub(crate) enum Judged {
+    /// The person is who they say. Their row must be saved with the event.
+    Proved(Box<user::Row>, Event),
+    /// They are not, and it counts: the row, if there is one, must be saved with the event.
+    Refused(Option<Box<user::Row>>, Event, LoginRefusal),
+    /// A code is needed. Counts nothing, and is no event.
+    CodeRequired,
+}
+
+impl Authority {
+    /// Checks the password of an attempt. Costs the same for unknown logins.
+    ///
+    /// # Errors
+    /// [`LoginRefusal::TooMany`], [`Fault::Overloaded`], storage faults. A wrong password is no error yet.
+    pub(crate) async fn check(&self, attempt: Attempt, now: Timestamp) -> Result<Checked, Fault> {
+        let Attempt { login, password, otp } = attempt;
+        self.limiter().admit(&login, now)?;
+        let wanted = login.clone();
+        let known = self.read(move |db, keys| user::find_by_login(db, keys, &wanted)).await?;
+        let known = known.map(|row| (row.id, row.password));
+        let hash = known.as_ref().map(|(_, hash)| hash.clone());
+        let password_is_right = self.passwords().verify(password, hash).await?;
+        if !password_is_right {
+            self.limiter().charge(&login, now);
+        }
+        Ok(Checked { known, password_is_right, login, otp })
+    }
+}
+
+/// Judges a checked attempt, inside the transaction that acts on it.
+pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Result<Judged, Fault> {
+    let Some((id, hash)) = &checked.known else {
+        let tag = write.keys().tag("login", checked.login.as_str().as_bytes());
+        let login_tag = Some(data_encoding::HEXLOWER.encode(&tag));
+        let event = Event::UserLoginFailure { user: None, why: LoginFailure::UnknownLogin, login_tag };
+        return Ok(Judged::Refused(None, event, LoginRefusal::Failed));
+    };
+    let mut row = user::find(write.db(), write.keys(), *id)?;
+    write.act_as(Actor::Person { user: row.id, customer: row.customer });
+    // The password may have been changed since it was checked.
+    let right = checked.password_is_right && row.password == *hash;
+    let judged = match (right, row.state) {
+        (false, _) => Err((LoginFailure::Password, LoginRefusal::Failed)),
+        (true, UserState::Locked | UserState::Deleted) => Err((LoginFailure::Disabled, LoginRefusal::Failed)),
+        (true, UserState::Active) => judge_factor(write, &mut row, checked, door),
+    };
+    Ok(match judged {
+        Ok(factor) => {
+            let event = Event::UserLogin { user: row.id, factor };
+            Judged::Proved(Box::new(row), event)
+        }
+        Err((_, LoginRefusal::CodeRequired)) => Judged::CodeRequired,
+        Err((why, refusal)) => {
+            let event = Event::UserLoginFailure { user: Some(row.id), why, login_tag: None };
+            Judged::Refused(Some(Box::new(row)), event, refusal)
+        }
+    })
+}
+
+fn judge_factor(
+    write: &Write<'_>,
+    row: &mut user::Row,
+    checked: &Checked,
+    door: Door,
+) -> Result<SecondFactor, (LoginFailure, LoginRefusal)> {
+    let whose = (row.customer, row.id);
+    match door {
+        _ if !row.has_factor() => Ok(SecondFactor::None),
+        Door::Token => row.factor.judge(write.keys(), whose, checked.otp.as_ref(), write.origin().now),
+        Door::Sudo { token_made_with_factor: true } => Ok(SecondFactor::None),
+        Door::Sudo { token_made_with_factor: false } => {
+            Err((LoginFailure::Code, LoginRefusal::TokenWithoutFactor))
+        }
+    }
+}
+
+/// How many failures a login may have, and how fast they are forgiven.
+#[derive(Clone, Copy, Debug)]
+pub struct LoginLimits {
+    /// Failures at once.
+    pub burst: u32,
+    /// Time after which one of them is forgiven.
+    pub refill: Duration,
+}
+
+impl Default for LoginLimits {
+    fn default() -> Self {
+        Self { burst: 10, refill: Duration::from_secs(60) }
+    }
+}
+
+/// Failures by login: one bucket for all spellings, all doors, known and unknown alike. In memory: what must survive a
+/// crash is the second factor's counter, in the user's row.
+pub(crate) struct Limiter {
+    limits: LoginLimits,
+    /// When each login's bucket is full again (GCRA's theoretical arrival time), in microseconds.
+    full_at: Mutex<HashMap<Login, i64>>,
+}
+
+/// How many logins are remembered; beyond that the full buckets are forgotten.
+const LOGINS_MAX: usize = 100_000;
+
+impl Limiter {
+    pub(crate) fn new(limits: LoginLimits) -> Self {
+        Self { limits, full_at: Mutex::new(HashMap::new()) }
+    }
+
+    fn refill_micros(&self) -> i64 {
+        i64::try_from(self.limits.refill.as_micros()).unwrap_or(i64::MAX).max(1)
+    }
+
+    /// Whether this login may be tried now.
+    fn admit(&self, login: &Login, now: Timestamp) -> Result<(), LoginRefusal> {
+        let full_at = self.full_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let debt = full_at.get(login).map_or(0, |full| full - now.micros());
+        let over = debt - self.refill_micros().saturating_mul(i64::from(self.limits.burst) - 1);
+        if over <= 0 {
+            return Ok(());
+        }
+        let retry_after_seconds = u32::try_from(over.div_euclid(1_000_000) + 1).unwrap_or(u32::MAX);
+        Err(LoginRefusal::TooMany { retry_after_seconds })
+    }
+
+    /// Counts a failure.
+    pub(crate) fn charge(&self, login: &Login, now: Timestamp) {
+        let mut full_at = self.full_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if full_at.len() >= LOGINS_MAX {
+            full_at.retain(|_, full| *full > now.micros());
+        }
+        let full = full_at.entry(login.clone()).or_insert(now.micros());
+        *full = (*full).max(now.micros()).saturating_add(self.refill_micros());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_empties_and_refills_and_is_shared_by_spellings() {
+        let limiter = Limiter::new(LoginLimits { burst: 3, refill: Duration::from_secs(60) });
+        let now = Timestamp::from_seconds(1_000);
+        for spelling in ["ada", "ADA", " Ada "] {
+            let login = Login::parse(spelling).unwrap();
+            assert!(limiter.admit(&login, now).is_ok());
+            limiter.charge(&login, now);
+        }
+        let login = Login::parse("ada").unwrap();
+        assert!(matches!(limiter.admit(&login, now), Err(LoginRefusal::TooMany { retry_after_seconds: 60 | 61 })));
+        assert!(limiter.admit(&login, now.after(Duration::from_secs(60))).is_ok());
+        assert!(limiter.admit(&Login::parse("bob").unwrap(), now).is_ok());
+    }
+}

@@ -1,0 +1,26 @@
+//! Words that people give to things.
+
+use crate::fault::Fault;
+
+/// The longest name, in bytes.
+const NAME_LEN_MAX: usize = 255;
+
+/// A name: something to read, without control characters, which would lie in logs and terminals.
+pub(crate) fn name(what: &str, text: &str) -> Result<String, Fault> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Fault::invalid("name_invalid", format!("{what} can't be blank")));
+    }
+    comment(what, text)
+}
+
+/// The same, and it may be empty.
+pub(crate) fn comment(what: &str, text: &str) -> Result<String, Fault> {
+    if text.len() > NAME_LEN_MAX {
+        return Err(Fault::invalid("name_invalid", format!("{what} is too long: {NAME_LEN_MAX} bytes at most")));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Fault::invalid("name_invalid", format!("{what} holds a control character")));
+    }
+    Ok(text.to_owned())
+}

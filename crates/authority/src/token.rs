@@ -1,0 +1,393 @@
+//! Tokens: made, listed, revoked.
+
+use keygate_model::{
+    Action, Actor, CustomerId, Digest, Event, Expiry, Permit, Position, Record, Secret, ServiceId, Services, Subject,
+    Timestamp, TokenId, UserId,
+    event::NewToken,
+    record::{Owner, TokenRecord},
+    token::{Brand, Kind},
+};
+use rusqlite::{Connection, Row as SqlRow, params};
+
+use crate::{
+    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, usage, write::Write,
+};
+
+mod create;
+mod sudo;
+
+pub use create::{Idempotency, Order};
+
+/// A token as it is kept. The secret is not.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Which.
+    pub id: TokenId,
+    pub(crate) digest: Digest,
+    /// Whose house.
+    pub customer: CustomerId,
+    /// Bound to whom.
+    pub user: UserId,
+    /// What for.
+    pub name: String,
+    /// Its scopes, separated by a space.
+    pub scope: String,
+    /// What it is limited to.
+    pub services: Services,
+    /// Until when.
+    pub expires: Expiry,
+    /// Whether it was made with a one-time code.
+    pub second_factor: bool,
+    /// Until when sudo lasts on it.
+    pub sudo_until: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    pub(crate) position: Position,
+}
+
+/// A token with its last use.
+#[derive(Clone, Debug)]
+pub struct Used {
+    /// The token.
+    pub row: Row,
+    /// Its last use, if it was ever used.
+    pub mark: Option<usage::Mark>,
+}
+
+/// A freshly drawn id and secret.
+pub struct Minted {
+    /// The id.
+    pub id: TokenId,
+    /// The secret, on its way to its owner.
+    pub secret: Secret,
+}
+
+impl Minted {
+    /// What these random bits make: 16 bytes of id, 32 of secret.
+    #[must_use]
+    pub fn new(brand: &Brand, kind: Kind, id: [u8; 16], entropy: &[u8; 32]) -> Self {
+        Self { id: TokenId::from_bytes(id), secret: Secret::mint(brand, kind, entropy) }
+    }
+}
+
+/// A token that was just made, and its secret: the one time that it is seen.
+pub struct Issued {
+    /// The token.
+    pub row: Row,
+    /// Its secret.
+    pub secret: Secret,
+}
+
+const COLUMNS: &str = "id, digest, customer_id, user_id, name, scope, services, expires_at, second_factor, \
+                       sudo_until, created_at, updated_at, revoked_at, position, mac";
+
+/// In integer columns: no such time. A word of its own, so that a lost value is not one.
+const NEVER: i64 = i64::MAX;
+
+impl Authority {
+    /// Revokes the token that asks.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`]; storage faults.
+    pub async fn revoke_self(&self, permit: &Permit, origin: &Origin) -> Result<(), Fault> {
+        permit.proves(Action::TOKEN_REVOKE_SELF)?;
+        let Actor::Token { token, .. } = permit.actor() else { return Err(Fault::Permit(keygate_model::permit::WrongPermit)) };
+        self.revoke_each(*permit, origin, vec![token]).await
+    }
+
+    /// Revokes tokens: one's own, or with [`Action::TOKEN_REVOKE_ANY`] anybody's of the customer. All or none: a list
+    /// with one that is not there changes nothing. One that is revoked already stays so.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`] names the first that is not there for this caller; storage faults.
+    pub async fn revoke(&self, permit: &Permit, origin: &Origin, ids: Vec<TokenId>) -> Result<(), Fault> {
+        permit.proves(Action::TOKEN_REVOKE).or_else(|_| permit.proves(Action::TOKEN_REVOKE_ANY))?;
+        self.revoke_each(*permit, origin, ids).await
+    }
+
+    async fn revoke_each(&self, permit: Permit, origin: &Origin, ids: Vec<TokenId>) -> Result<(), Fault> {
+        let revoked = self.change(permit.actor(), origin, move |write| {
+            let mut events = Vec::new();
+            for id in ids {
+                let mut row = find_for(&permit, write.db(), write.keys(), id)?;
+                if row.revoked_at.is_none() {
+                    row.revoked_at = Some(write.origin().now);
+                    row.touch(&write, events.len() as i64);
+                    row.save(&write)?;
+                    events.push(Event::TokenDestroy { token: row.id, user: row.user, name: row.name });
+                }
+            }
+            if events.is_empty() {
+                return Err(Fault::AlreadyDone);
+            }
+            write.commit_each(&events, ())
+        });
+        match revoked.await {
+            Err(Fault::AlreadyDone) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// The living tokens of a person, oldest first.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn tokens_of_user(&self, permit: &Permit, user: UserId) -> Result<Vec<Used>, Fault> {
+        permit.proves(Action::TOKEN_READ)?;
+        self.list("user_id", user.to_bytes()).await
+    }
+
+    /// The living tokens of everybody in the customer, oldest first.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn tokens_of_customer(&self, permit: &Permit) -> Result<Vec<Used>, Fault> {
+        permit.proves(Action::TOKEN_READ_ANY)?;
+        self.list("customer_id", permit.customer().to_bytes()).await
+    }
+
+    /// A living token: one's own, or with [`Action::TOKEN_READ_ANY`] anybody's of the customer.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`]; storage faults.
+    pub async fn token(&self, permit: &Permit, id: TokenId) -> Result<Used, Fault> {
+        let permit = *permit;
+        self.read(move |db, keys| {
+            let row = find_for(&permit, db, keys, id)?;
+            if row.revoked_at.is_some() {
+                return Err(Fault::missing(id));
+            }
+            let mark = usage::of(db, [id].into_iter())?.remove(&id);
+            Ok(Used { row, mark })
+        })
+        .await
+    }
+
+    /// When the token with this digest was revoked, if there ever was one: for telling its holder, not for deciding.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn tombstone(&self, digest: Digest) -> Result<Option<(TokenId, Timestamp)>, Fault> {
+        self.read(move |db, _| {
+            let mut select = db.prepare_cached("SELECT id, revoked_at FROM tokens WHERE digest = $1")?;
+            let mut rows = select.query([digest.bytes()])?;
+            let Some(row) = rows.next()? else { return Ok(None) };
+            let (id, revoked_at) = (TokenId::from_bytes(row.get(0)?), row.get(1)?);
+            Ok((revoked_at != NEVER).then_some((id, Timestamp::from_micros(revoked_at))))
+        })
+        .await
+    }
+
+    async fn list(&self, column: &'static str, id: [u8; 16]) -> Result<Vec<Used>, Fault> {
+        self.read(move |db, keys| {
+            let mut select = db.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM tokens WHERE {column} = $1 AND revoked_at = {NEVER} ORDER BY created_at, id"
+            ))?;
+            let mut rows = select.query([id])?;
+            let mut tokens = Vec::new();
+            while let Some(row) = rows.next()? {
+                match believe(db, Row::read(row, keys)?) {
+                    Ok(row) => tokens.push(row),
+                    Err(Fault::Tampered { noun, id }) => tracing::error!(noun, id, "a row fails its seal: not listed"),
+                    Err(fault) => return Err(fault),
+                }
+            }
+            let mut marks = usage::of(db, tokens.iter().map(|row| row.id))?;
+            Ok(tokens.into_iter().map(|row| Used { mark: marks.remove(&row.id), row }).collect())
+        })
+        .await
+    }
+}
+
+impl Row {
+    /// What gates need to know.
+    pub(crate) fn record(&self) -> TokenRecord {
+        TokenRecord {
+            id: self.id,
+            digest: self.digest,
+            customer: self.customer,
+            owner: Owner::User(self.user),
+            scope: self.scope.clone(),
+            services: self.services.clone(),
+            expires: self.expires,
+            sudo_until: self.sudo_until,
+            revoked: self.revoked_at.is_some(),
+        }
+    }
+
+    /// What the audit log tells of it when it is made.
+    fn told(&self, parent: Option<TokenId>) -> Event {
+        let expires_at = self.expires.date().and_then(|at| jiff::Timestamp::from_microsecond(at.micros()).ok());
+        Event::TokenCreate(NewToken {
+            token: self.id,
+            user: self.user,
+            name: self.name.clone(),
+            scope: self.scope.clone(),
+            services: self.services.clone(),
+            expires_at: expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+            parent,
+        })
+    }
+
+    fn touch(&mut self, write: &Write<'_>, nth: i64) {
+        self.updated_at = write.origin().now;
+        self.position = write.position_of(nth);
+    }
+
+    fn save(&self, write: &Write<'_>) -> Result<(), Fault> {
+        let mut upsert = write.db().prepare_cached(&format!(
+            "INSERT INTO tokens ({COLUMNS})
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+             ON CONFLICT (id) DO UPDATE SET sudo_until = $10, updated_at = $12, revoked_at = $13, position = $14,
+             mac = $15"
+        ))?;
+        upsert.execute(params![
+            self.id.to_bytes(),
+            self.digest.bytes(),
+            self.customer.to_bytes(),
+            self.user.to_bytes(),
+            self.name,
+            self.scope,
+            stored_services(&self.services),
+            stored_time(self.expires.date()),
+            self.second_factor,
+            stored_time(self.sudo_until),
+            self.created_at.micros(),
+            self.updated_at.micros(),
+            stored_time(self.revoked_at),
+            self.position.0,
+            self.seal(write.keys()).finish(),
+        ])?;
+        Ok(())
+    }
+
+    fn seal(&self, keys: &Keys) -> crate::keys::Seal {
+        keys.seal("tokens")
+            .blob(&self.id.to_bytes())
+            .blob(self.digest.bytes())
+            .blob(&self.customer.to_bytes())
+            .blob(&self.user.to_bytes())
+            .text(&self.name)
+            .text(&self.scope)
+            .text(&stored_services(&self.services))
+            .int(stored_time(self.expires.date()))
+            .int(i64::from(self.second_factor))
+            .int(stored_time(self.sudo_until))
+            .int(self.created_at.micros())
+            .int(self.updated_at.micros())
+            .int(stored_time(self.revoked_at))
+            .int(self.position.0)
+    }
+
+    /// Reads a row, and whether its seal is right.
+    fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
+        let services = read_services(row.get_ref(6)?.as_str()?);
+        let expires: i64 = row.get(7)?;
+        let read = Self {
+            id: TokenId::from_bytes(row.get(0)?),
+            digest: Digest::from_bytes(row.get(1)?),
+            customer: CustomerId::from_bytes(row.get(2)?),
+            user: UserId::from_bytes(row.get(3)?),
+            name: row.get(4)?,
+            scope: row.get(5)?,
+            services: services.clone().unwrap_or(Services::All),
+            expires: read_time(expires).map_or(Expiry::Never, Expiry::At),
+            second_factor: row.get(8)?,
+            sudo_until: read_time(row.get(9)?),
+            created_at: Timestamp::from_micros(row.get(10)?),
+            updated_at: Timestamp::from_micros(row.get(11)?),
+            revoked_at: read_time(row.get(12)?),
+            position: Position(row.get(13)?),
+        };
+        let sealed = services.is_some() && read.seal(keys).is(row.get_ref(14)?.as_blob().unwrap_or_default());
+        Ok((read, sealed))
+    }
+}
+
+fn stored_time(time: Option<Timestamp>) -> i64 {
+    time.map_or(NEVER, Timestamp::micros)
+}
+
+fn read_time(micros: i64) -> Option<Timestamp> {
+    (micros != NEVER).then_some(Timestamp::from_micros(micros))
+}
+
+/// `*` for all, else the ids, separated by a space.
+fn stored_services(services: &Services) -> String {
+    match services {
+        Services::All => "*".to_owned(),
+        Services::Only(_) => services.listed().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn read_services(text: &str) -> Option<Services> {
+    if text == "*" {
+        return Some(Services::All);
+    }
+    let ids: Option<Vec<ServiceId>> = text.split(' ').map(|id| id.parse().ok()).collect();
+    Services::only(ids?).ok()
+}
+
+pub(crate) fn find(db: &Connection, keys: &Keys, id: TokenId) -> Result<Row, Fault> {
+    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens WHERE id = $1"))?;
+    let mut rows = select.query([id.to_bytes()])?;
+    let row = rows.next()?.ok_or_else(|| Fault::missing(id))?;
+    believe(db, Row::read(row, keys)?)
+}
+
+/// A token that this permit reaches. What it does not reach is missing.
+fn find_for(permit: &Permit, db: &Connection, keys: &Keys, id: TokenId) -> Result<Row, Fault> {
+    let row = find(db, keys, id)?;
+    let reaches_all =
+        permit.proves(Action::TOKEN_REVOKE_ANY).or_else(|_| permit.proves(Action::TOKEN_READ_ANY)).is_ok();
+    let own = matches!(permit.actor(), Actor::Token { token, user, .. } if user == Some(row.user) || token == row.id);
+    if row.customer == permit.customer() && (own || reaches_all) { Ok(row) } else { Err(Fault::missing(id)) }
+}
+
+fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {
+    believed(sealed, row.id, row.position, event::last_about(db, Subject::Token(row.id))?)?;
+    Ok(row)
+}
+
+/// Tells every living token. The revoked are not told: a gate holds only what it may allow.
+pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut dyn FnMut(Record)) -> Result<(), Fault> {
+    walk(db, keys, &mut |id, row| match row {
+        Ok(row) if row.revoked_at.is_some() => {}
+        Ok(row) => tell(Record::Token(row.record())),
+        Err(_) => {
+            tracing::error!(token = %id, "a token's row fails its seal: it does not authorise; run `keygate audit verify`");
+        }
+    })
+}
+
+/// Calls `see` with every token, and whether its row can be believed. Two ordered walks side by side, rows and the last
+/// event about each, because a million look-ups would take longer than a start may.
+pub(crate) fn walk(
+    db: &Connection,
+    keys: &Keys,
+    see: &mut dyn FnMut(TokenId, Result<Row, Fault>),
+) -> Result<(), Fault> {
+    let mut last_events = db.prepare(
+        "SELECT subject_id, max(position) FROM events WHERE subject_kind = 'token' AND subject_id IS NOT NULL
+         GROUP BY subject_id ORDER BY subject_id",
+    )?;
+    let mut last_events = last_events.query([])?;
+    let mut last: Option<([u8; 16], i64)> = None;
+    let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let (row, sealed) = Row::read(row, keys)?;
+        let id = row.id.to_bytes();
+        while last.is_none_or(|(about, _)| about < id) {
+            let Some(next) = last_events.next()? else { break };
+            last = Some((next.get(0)?, next.get(1)?));
+        }
+        let last = last.filter(|(about, _)| *about == id).map(|(_, position)| Position(position));
+        see(row.id, believed(sealed, row.id, row.position, last).map(|()| row));
+    }
+    Ok(())
+}

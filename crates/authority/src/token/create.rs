@@ -1,0 +1,256 @@
+//! Making tokens: by password, or by a token in sudo. Either way never wider than who asks.
+
+use keygate_model::{Action, Actor, CustomerId, Event, Expiry, Permit, ServiceId, Services, Timestamp, UserId};
+use rusqlite::params;
+use sha2::{Digest as _, Sha256};
+
+use super::{Issued, Minted, Row, find};
+use crate::{
+    authority::Authority,
+    fault::{Fault, LoginRefusal},
+    login::{self, Attempt, Door, Judged},
+    origin::Origin,
+    service, text,
+    write::{Committed, Write},
+};
+
+/// What a token is called if nobody says.
+const NAME: &str = "API token";
+
+/// The scope of a token if nobody says (CONTRACT §1).
+const SCOPE: &str = "global";
+
+/// The longest life of a token that has an end: ten years.
+const LIFE_SECONDS_MAX: i64 = 10 * 366 * 24 * 3600;
+
+/// A token that somebody wants. What is absent becomes the widest that the one who asks may give, and never wider.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    /// What for.
+    pub name: Option<String>,
+    /// Its scopes, separated by a space.
+    pub scope: Option<String>,
+    /// The ids of the services it is limited to, as they came in. None: all.
+    pub services: Option<Vec<String>>,
+    /// Until when.
+    pub expires: Option<Timestamp>,
+    /// A key under which the same request may be sent again.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An idempotency key, hashed, and the hash of the body it came with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    key: [u8; 32],
+    request: [u8; 32],
+}
+
+impl Idempotency {
+    /// Of a key and what identifies the body.
+    #[must_use]
+    pub fn new(key: &[u8], request: &[u8]) -> Self {
+        Self { key: Sha256::digest(key).into(), request: Sha256::digest(request).into() }
+    }
+}
+
+/// Who a new token is for, and the limits of who asks for it.
+struct Parent {
+    user: UserId,
+    customer: CustomerId,
+    /// The token that asks; none for a password, which is limited by nothing but the role.
+    token: Option<Row>,
+    second_factor: bool,
+}
+
+impl Authority {
+    /// Makes a token for a person who shows password and second factor.
+    ///
+    /// # Errors
+    /// [`Fault::Login`]; `scope_invalid`, `expiry_invalid`, `service_not_found`, `name_invalid`; storage faults.
+    pub async fn create_token_by_password(
+        &self,
+        origin: &Origin,
+        attempt: Attempt,
+        order: Order,
+        minted: Minted,
+    ) -> Result<Issued, Fault> {
+        let login = attempt.login.clone();
+        let checked = self.check(attempt, origin.now).await?;
+        let policy = self.policy_handle();
+        let issued = self.change(Actor::Stranger, origin, move |mut write| {
+            match login::judge(&mut write, &checked, Door::Token)? {
+                Judged::CodeRequired => Err(LoginRefusal::CodeRequired.into()),
+                Judged::Refused(row, event, refusal) => refuse(write, row.map(|row| *row), &event, refusal),
+                Judged::Proved(mut person, login_event) => {
+                    let (user, customer, second_factor) = (person.id, person.customer, person.has_factor());
+                    let parent = Parent { user, customer, token: None, second_factor };
+                    let row = order.fill(&policy, &write, &parent, &minted, 1)?;
+                    person.touch(&write, 0);
+                    person.save(&write)?;
+                    row.save(&write)?;
+                    let events = [login_event, row.told(None)];
+                    write.commit_each(&events, Ok(Issued { row, secret: minted.secret }))
+                }
+            }
+        });
+        let issued = issued.await?;
+        if issued.is_err() {
+            self.limiter().charge(&login, origin.now);
+        }
+        issued.map_err(Fault::from)
+    }
+
+    /// Makes a token for the person behind a token in sudo.
+    ///
+    /// # Errors
+    /// [`Fault::Wider`]; `scope_invalid`, `expiry_invalid`, `service_not_found`, `name_invalid`; storage faults.
+    pub async fn create_token(
+        &self,
+        permit: &Permit,
+        origin: &Origin,
+        order: Order,
+        minted: Minted,
+    ) -> Result<Issued, Fault> {
+        permit.proves(Action::TOKEN_CREATE)?;
+        let Actor::Token { token, customer, user: Some(user) } = permit.actor() else {
+            return Err(Fault::Permit(keygate_model::permit::WrongPermit));
+        };
+        let policy = self.policy_handle();
+        self.change(permit.actor(), origin, move |write| {
+            // Read here, in the writer: a revoke that came first is seen, one that comes later finds the child.
+            let parent = find(write.db(), write.keys(), token)?;
+            if parent.revoked_at.is_some() {
+                return Err(Fault::missing(token));
+            }
+            let parent = Parent { user, customer, token: Some(parent), second_factor: false };
+            let row = order.fill(&policy, &write, &parent, &minted, 0)?;
+            row.save(&write)?;
+            let event = row.told(Some(token));
+            write.commit(&event, Issued { row, secret: minted.secret })
+        })
+        .await
+    }
+}
+
+/// Commits a failed login: the counter stays, whatever the answer.
+pub(super) fn refuse<T>(
+    write: Write<'_>,
+    person: Option<crate::user::Row>,
+    event: &Event,
+    refusal: LoginRefusal,
+) -> Result<Committed<Result<T, LoginRefusal>>, Fault> {
+    if let Some(mut person) = person {
+        person.touch(&write, 0);
+        person.save(&write)?;
+    }
+    write.commit(event, Err(refusal))
+}
+
+impl Order {
+    /// The row that this order makes under `parent`, with the `nth` event about it.
+    fn fill(
+        self,
+        policy: &keygate_model::Policy,
+        write: &Write<'_>,
+        parent: &Parent,
+        minted: &Minted,
+        nth: i64,
+    ) -> Result<Row, Fault> {
+        let now = write.origin().now;
+        let ceiling = parent.token.as_ref();
+        let row = Row {
+            id: minted.id,
+            digest: minted.secret.digest(),
+            customer: parent.customer,
+            user: parent.user,
+            name: text::name("Name", self.name.as_deref().unwrap_or(NAME))?,
+            scope: scope(policy, self.scope, ceiling)?,
+            services: services(write, parent.customer, self.services, ceiling)?,
+            expires: expires(self.expires, ceiling, now)?,
+            second_factor: parent.second_factor,
+            sudo_until: None,
+            created_at: now,
+            updated_at: now,
+            revoked_at: None,
+            position: write.position_of(nth),
+        };
+        if let Some(idempotency) = &self.idempotency {
+            remember(write, parent.user, idempotency, minted)?;
+        }
+        Ok(row)
+    }
+}
+
+fn scope(policy: &keygate_model::Policy, wanted: Option<String>, ceiling: Option<&Row>) -> Result<String, Fault> {
+    let wanted = wanted.or_else(|| ceiling.map(|row| row.scope.clone())).unwrap_or_else(|| SCOPE.to_owned());
+    let Some(actions) = policy.scopes(&wanted) else {
+        let known = policy.scope_names().join(", ");
+        return Err(Fault::invalid("scope_invalid", format!("Scope must be one or more of: {known}")));
+    };
+    if let Some(ceiling) = ceiling {
+        let excess = actions.minus(policy.scopes(&ceiling.scope).unwrap_or_default());
+        if !excess.is_empty() {
+            return Err(Fault::Wider { excess: policy.names(excess).join(", ") });
+        }
+    }
+    Ok(wanted)
+}
+
+fn services(
+    write: &Write<'_>,
+    customer: CustomerId,
+    wanted: Option<Vec<String>>,
+    ceiling: Option<&Row>,
+) -> Result<Services, Fault> {
+    let widest = ceiling.map_or(Services::All, |row| row.services.clone());
+    let Some(wanted) = wanted else { return Ok(widest) };
+    let mut ids = Vec::new();
+    for text in &wanted {
+        let missing = || Fault::invalid("service_not_found", format!("Cannot find service '{text}'"));
+        let id: ServiceId = text.parse().map_err(|_| missing())?;
+        match service::find_in(write.db(), write.keys(), customer, id) {
+            Ok(row) if row.deleted_at.is_none() => ids.push(id),
+            Ok(_) | Err(Fault::Missing { .. }) => return Err(missing()),
+            Err(fault) => return Err(fault),
+        }
+    }
+    let services = Services::only(ids).map_err(|empty| Fault::invalid("services_invalid", empty))?;
+    if services.is_within(&widest) {
+        Ok(services)
+    } else {
+        Err(Fault::Wider { excess: "services that the token that asks is not limited to".to_owned() })
+    }
+}
+
+fn expires(wanted: Option<Timestamp>, ceiling: Option<&Row>, now: Timestamp) -> Result<Expiry, Fault> {
+    let longest = ceiling.map_or(Expiry::Never, |row| row.expires);
+    let Some(at) = wanted else { return Ok(longest) };
+    let last = Timestamp::from_seconds(now.seconds() + LIFE_SECONDS_MAX);
+    if at <= now {
+        return Err(Fault::invalid("expiry_invalid", "expires_at is in the past"));
+    }
+    if at > last {
+        return Err(Fault::invalid("expiry_invalid", "expires_at is more than ten years ahead, the most there is"));
+    }
+    if Expiry::At(at) > longest {
+        return Err(Fault::Wider { excess: "a longer life than the token that asks".to_owned() });
+    }
+    Ok(Expiry::At(at))
+}
+
+/// Notes an idempotency key with the token it makes, in the same transaction; refuses the second use.
+fn remember(write: &Write<'_>, user: UserId, idempotency: &Idempotency, minted: &Minted) -> Result<(), Fault> {
+    let mut select =
+        write.db().prepare_cached("SELECT request, token_id FROM idempotency WHERE user_id = $1 AND key = $2")?;
+    let mut rows = select.query(params![user.to_bytes(), idempotency.key])?;
+    if let Some(row) = rows.next()? {
+        let token = keygate_model::TokenId::from_bytes(row.get(1)?).to_string();
+        let same = row.get::<_, [u8; 32]>(0)? == idempotency.request;
+        return Err(if same { Fault::IdempotencyReplayed { token } } else { Fault::IdempotencyMismatch });
+    }
+    let mut insert = write
+        .db()
+        .prepare_cached("INSERT INTO idempotency (user_id, key, request, token_id) VALUES ($1, $2, $3, $4)")?;
+    insert.execute(params![user.to_bytes(), idempotency.key, idempotency.request, minted.id.to_bytes()])?;
+    Ok(())
+}

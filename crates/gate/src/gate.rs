@@ -1,0 +1,141 @@
+//! The gate itself: ask it, and it answers from memory.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use keygate_model::{
+    Ask, Batch, Deny, Digest, Policy, Position, ServiceId, Services, Timestamp, Unsure, Verdict, Want,
+    decide,
+    decide::WantedService,
+    policy::{Access, Matched, Unmatched},
+    token::Kind,
+};
+
+use crate::{
+    replica::Replica,
+    usage::{Client, Mark, Usage},
+};
+
+/// Decides. Share it behind an `Arc`; every method takes `&self`.
+pub struct Gate {
+    policy: Arc<Policy>,
+    replica: Replica,
+    usage: Usage,
+    open: AtomicBool,
+}
+
+impl Gate {
+    /// A gate with nothing in it, sized for `tokens`; it grows. It cannot tell anything until [`Gate::open`].
+    #[must_use]
+    pub fn new(policy: Arc<Policy>, tokens: usize) -> Self {
+        let replica = Replica::new(Arc::clone(&policy), tokens);
+        Self { policy, replica, usage: Usage::new(), open: AtomicBool::new(false) }
+    }
+
+    /// Says that the replica holds everything there was: from now on what it lacks does not exist.
+    pub fn open(&self) {
+        self.open.store(true, Ordering::Release);
+    }
+
+    /// Says that it does not, or not any more.
+    pub fn close(&self) {
+        self.open.store(false, Ordering::Release);
+    }
+
+    /// Whether it can tell.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Applies what has changed.
+    pub fn apply(&self, batch: Batch) {
+        self.replica.apply(batch);
+    }
+
+    /// The position that has been applied.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.replica.position()
+    }
+
+    /// How many tokens it holds, and the bytes that their table takes.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        self.replica.size()
+    }
+
+    /// The policy it decides by.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Decides a whole request: finds its route, then what the credential may do there. Notes the use.
+    #[must_use]
+    pub fn authorize(&self, ask: &Ask<'_>, client: Client<'_>, now: Timestamp) -> Verdict {
+        let action = match self.policy.route(ask.method, &ask.path) {
+            Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service }) => {
+                Want { action, service: service.map(|text| self.wanted(text)) }
+            }
+            // A public route has no use for a credential, so there is nothing to decide about one.
+            Ok(Matched { access: Access::Public, .. }) | Err(Unmatched::NoRoute) => {
+                return Verdict::Deny(Deny::NoRoute);
+            }
+            Err(Unmatched::Ambiguous) => return Verdict::Deny(Deny::AmbiguousPath),
+        };
+        if ask.secret.kind() == Kind::Session {
+            return Verdict::Deny(Deny::Kind);
+        }
+        self.decide(&ask.secret.digest(), &action, Some(client), now)
+    }
+
+    /// Decides whether the token with this digest may do what is wanted. Every other question ends here. With a client,
+    /// an allowed use is noted.
+    #[must_use]
+    pub fn decide(&self, digest: &Digest, want: &Want, client: Option<Client<'_>>, now: Timestamp) -> Verdict {
+        if !self.is_open() {
+            return Verdict::CannotTell(Unsure::Stale);
+        }
+        let verdict = self.replica.look(digest, |standing, slot| {
+            let verdict = decide(&self.policy, standing, want, now);
+            if let (Verdict::Allow(_), Some(client)) = (&verdict, client) {
+                self.usage.mark(&slot.used_at, standing.token, now, client);
+            }
+            verdict
+        });
+        verdict.unwrap_or(Verdict::Deny(Deny::Unknown))
+    }
+
+    /// The service that a path names.
+    #[must_use]
+    pub fn wanted(&self, text: &str) -> WantedService {
+        text.parse().map_or(WantedService::Unknown, |id| self.wanted_id(id))
+    }
+
+    /// The same for an id.
+    #[must_use]
+    pub fn wanted_id(&self, id: ServiceId) -> WantedService {
+        self.replica.customer_of(id).map_or(WantedService::Unknown, |customer| WantedService::Known(id, customer))
+    }
+
+    /// What a token is limited to, for showing it.
+    #[must_use]
+    pub fn services_of(&self, digest: &Digest) -> Option<Services> {
+        self.replica.look(digest, |standing, _| standing.services.clone())
+    }
+
+    /// Takes the marks of use that wait to be written.
+    #[must_use]
+    pub fn take_marks(&self) -> Vec<Mark> {
+        self.usage.take()
+    }
+
+    /// How many marks were lost because nobody took them in time.
+    #[must_use]
+    pub fn lost_marks(&self) -> u64 {
+        self.usage.lost()
+    }
+}

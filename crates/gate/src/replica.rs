@@ -1,0 +1,290 @@
+//! The replica: everything that may be allowed, laid out for looking up. One writer applies batches; readers never wait
+//! for it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use keygate_model::{
+    ActionSet, Actor, Batch, CustomerId, Digest, Expiry, Policy, Position, Record, ServiceId, Services, Standing,
+    Subject, Timestamp, Unsure, UserId,
+    customer::CustomerState,
+    record::{CustomerRecord, Owner, TokenRecord, UserRecord},
+    user::UserState,
+};
+
+use crate::{
+    shelf::{Shelf, ShelfEnd},
+    table::{Count, Entry, Key, Slot, Table},
+};
+
+/// A role's number when the policy has no such role.
+const NO_ROLE: u32 = u32::MAX;
+
+/// Everything there is to know.
+pub(crate) struct Replica {
+    tokens: ArcSwap<Table>,
+    owners: Shelf<OwnerEntry>,
+    customers: Shelf<CustomerEntry>,
+    grants: Shelf<Grant>,
+    services: papaya::HashMap<ServiceId, CustomerId>,
+    policy: Arc<Policy>,
+    roles: Vec<(String, ActionSet)>,
+    desk: Mutex<Desk>,
+    position: AtomicI64,
+}
+
+/// Whom a token is bound to.
+struct OwnerEntry {
+    /// None: the customer itself.
+    user: Option<UserId>,
+    customer: u32,
+    role: AtomicU32,
+    state: AtomicU8,
+}
+
+struct CustomerEntry {
+    id: CustomerId,
+    state: AtomicU8,
+}
+
+/// What a token was given: many tokens share one.
+struct Grant {
+    /// None: a scope that this policy does not define.
+    scope: Option<ActionSet>,
+    services: Services,
+}
+
+/// States of owners and customers as bytes. Zero: named by somebody, and not yet told of, or not to be believed.
+const UNKNOWN: u8 = 0;
+const ACTIVE: u8 = 1;
+const LOCKED: u8 = 2;
+const DELETED: u8 = 3;
+
+/// What only the writer needs.
+#[derive(Default)]
+struct Desk {
+    count: Count,
+    owners_end: ShelfEnd,
+    customers_end: ShelfEnd,
+    grants_end: ShelfEnd,
+    owners: HashMap<OwnerKey, u32>,
+    customers: HashMap<CustomerId, u32>,
+    grants: HashMap<(String, Services), u32>,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum OwnerKey {
+    User(UserId),
+    Customer(CustomerId, String),
+}
+
+impl Replica {
+    pub(crate) fn new(policy: Arc<Policy>, tokens: usize) -> Self {
+        let roles = policy.role_names().into_iter();
+        let roles = roles.map(|name| (name.to_owned(), policy.role(name).unwrap_or_default())).collect();
+        Self {
+            tokens: ArcSwap::from_pointee(Table::for_tokens(tokens)),
+            owners: Shelf::new(),
+            customers: Shelf::new(),
+            grants: Shelf::new(),
+            services: papaya::HashMap::new(),
+            roles,
+            policy,
+            desk: Mutex::default(),
+            position: AtomicI64::new(0),
+        }
+    }
+
+    /// Looks a token up and hands what is true of it to `see`. None if there is none.
+    pub(crate) fn look<T>(&self, digest: &Digest, see: impl FnOnce(&Standing<'_>, &Slot) -> T) -> Option<T> {
+        let tokens = self.tokens.load();
+        let slot = tokens.find(Key::of(digest))?;
+        let entry = slot.entry();
+        let owner = self.owners.get(entry.owner)?;
+        let grant = self.grants.get(entry.grant)?;
+        let customer = self.customers.get(owner.customer)?;
+        let role = self.roles.get(owner.role.load(Ordering::Acquire) as usize);
+        let (owner_state, customer_state) =
+            (owner.state.load(Ordering::Acquire), customer.state.load(Ordering::Acquire));
+        let unsure = if owner_state == UNKNOWN || customer_state == UNKNOWN {
+            Some(Unsure::OwnerMissing)
+        } else if grant.scope.is_none() || role.is_none() {
+            Some(Unsure::Unsupported)
+        } else {
+            None
+        };
+        let standing = Standing {
+            token: entry.id,
+            actor: Actor::Token { token: entry.id, customer: customer.id, user: owner.user },
+            customer: customer.id,
+            scope: grant.scope.unwrap_or_default(),
+            role: role.map_or(ActionSet::EMPTY, |(_, set)| *set),
+            services: &grant.services,
+            expires: expiry(entry.expires),
+            sudo_until: (entry.sudo_until != 0).then_some(Timestamp::from_micros(entry.sudo_until)),
+            owner_state: match owner_state {
+                ACTIVE => UserState::Active,
+                DELETED => UserState::Deleted,
+                _ => UserState::Locked,
+            },
+            customer_state: if customer_state == ACTIVE { CustomerState::Active } else { CustomerState::Suspended },
+            unsure,
+        };
+        Some(see(&standing, slot))
+    }
+
+    /// Whose a service is.
+    pub(crate) fn customer_of(&self, service: ServiceId) -> Option<CustomerId> {
+        self.services.pin().get(&service).copied()
+    }
+
+    /// The position that has been applied.
+    pub(crate) fn position(&self) -> Position {
+        Position(self.position.load(Ordering::Acquire))
+    }
+
+    /// How many tokens there are, and the bytes that their table takes.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.desk().count.living, self.tokens.load().bytes())
+    }
+
+    /// Applies what has changed. Returns when every later look-up sees it.
+    pub(crate) fn apply(&self, batch: Batch) {
+        let mut desk = self.desk();
+        for record in batch.records {
+            match record {
+                Record::Customer(customer) => self.apply_customer(&mut desk, &customer),
+                Record::User(user) => self.apply_user(&mut desk, &user),
+                Record::Service(service) => {
+                    self.services.pin().insert(service.id, service.customer);
+                }
+                Record::Token(token) => self.apply_token(&mut desk, token),
+                Record::Broken(subject) => self.disbelieve(&mut desk, subject),
+            }
+        }
+        self.position.fetch_max(batch.position.0, Ordering::AcqRel);
+    }
+
+    fn desk(&self) -> std::sync::MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply_customer(&self, desk: &mut Desk, record: &CustomerRecord) {
+        let state = match record.state {
+            CustomerState::Active => ACTIVE,
+            CustomerState::Suspended => LOCKED,
+        };
+        if let Some(entry) = self.customer_place(desk, record.id).and_then(|place| self.customers.get(place)) {
+            entry.state.store(state, Ordering::Release);
+        }
+    }
+
+    fn apply_user(&self, desk: &mut Desk, record: &UserRecord) {
+        let state = match record.state {
+            UserState::Active => ACTIVE,
+            UserState::Locked => LOCKED,
+            UserState::Deleted => DELETED,
+        };
+        let place = self.owner_place(desk, record.customer, &Owner::User(record.id));
+        if let Some(entry) = place.and_then(|place| self.owners.get(place)) {
+            entry.role.store(self.role_number(&record.role), Ordering::Release);
+            entry.state.store(state, Ordering::Release);
+        }
+    }
+
+    fn apply_token(&self, desk: &mut Desk, record: TokenRecord) {
+        let key = Key::of(&record.digest);
+        if record.revoked {
+            self.tokens.load().remove(&mut desk.count, key);
+            return;
+        }
+        let owner = self.owner_place(desk, record.customer, &record.owner);
+        let grant = self.grant_place(desk, record.scope, record.services);
+        let Some((owner, grant)) = owner.zip(grant) else {
+            tracing::error!(token = %record.id, "the replica is full: this token does not authorise");
+            return;
+        };
+        let entry = Entry {
+            id: record.id,
+            owner,
+            grant,
+            expires: record.expires.date().map_or(i64::MAX, Timestamp::micros),
+            sudo_until: record.sudo_until.map_or(0, Timestamp::micros),
+        };
+        if let Some(larger) = self.tokens.load().outgrown(&mut desk.count) {
+            self.tokens.store(larger.into());
+        }
+        self.tokens.load().put(&mut desk.count, key, &entry);
+    }
+
+    /// Forgets what was said about a thing: what depended on it cannot be told any more, or is gone.
+    fn disbelieve(&self, desk: &mut Desk, subject: Subject) {
+        match subject {
+            Subject::Customer(id) => {
+                let place = desk.customers.get(&id).and_then(|place| self.customers.get(*place));
+                place.inspect(|entry| entry.state.store(UNKNOWN, Ordering::Release));
+            }
+            Subject::User(id) => {
+                let place = desk.owners.get(&OwnerKey::User(id)).and_then(|place| self.owners.get(*place));
+                place.inspect(|entry| entry.state.store(UNKNOWN, Ordering::Release));
+            }
+            Subject::Service(id) => {
+                self.services.pin().remove(&id);
+            }
+            Subject::Token(id) => self.tokens.load().remove_by_id(&mut desk.count, id),
+            Subject::None => {}
+        }
+    }
+
+    fn customer_place(&self, desk: &mut Desk, id: CustomerId) -> Option<u32> {
+        if let Some(place) = desk.customers.get(&id) {
+            return Some(*place);
+        }
+        let place = self.customers.push(&mut desk.customers_end, CustomerEntry { id, state: AtomicU8::new(UNKNOWN) })?;
+        desk.customers.insert(id, place);
+        Some(place)
+    }
+
+    fn owner_place(&self, desk: &mut Desk, customer: CustomerId, owner: &Owner) -> Option<u32> {
+        let (key, user, role, state) = match owner {
+            Owner::User(user) => (OwnerKey::User(*user), Some(*user), NO_ROLE, UNKNOWN),
+            Owner::Customer { role } => {
+                (OwnerKey::Customer(customer, role.clone()), None, self.role_number(role), ACTIVE)
+            }
+        };
+        if let Some(place) = desk.owners.get(&key) {
+            return Some(*place);
+        }
+        let customer = self.customer_place(desk, customer)?;
+        let entry = OwnerEntry { user, customer, role: AtomicU32::new(role), state: AtomicU8::new(state) };
+        let place = self.owners.push(&mut desk.owners_end, entry)?;
+        desk.owners.insert(key, place);
+        Some(place)
+    }
+
+    fn grant_place(&self, desk: &mut Desk, scope: String, services: Services) -> Option<u32> {
+        let key = (scope, services);
+        if let Some(place) = desk.grants.get(&key) {
+            return Some(*place);
+        }
+        let grant = Grant { scope: self.policy.scopes(&key.0), services: key.1.clone() };
+        let place = self.grants.push(&mut desk.grants_end, grant)?;
+        desk.grants.insert(key, place);
+        Some(place)
+    }
+
+    fn role_number(&self, role: &str) -> u32 {
+        let number = self.roles.iter().position(|(name, _)| name == role);
+        number.and_then(|number| u32::try_from(number).ok()).unwrap_or(NO_ROLE)
+    }
+}
+
+fn expiry(micros: i64) -> Expiry {
+    if micros == i64::MAX { Expiry::Never } else { Expiry::At(Timestamp::from_micros(micros)) }
+}
