@@ -80,9 +80,24 @@ impl Authority {
     /// # Errors
     /// [`Fault::KeyFile`]; `db_too_new`; storage faults.
     pub fn open(settings: Settings, sink: Sink) -> Result<Self, Fault> {
+        Self::open_with(settings, |db, keys| Feed::start(db, keys, sink))
+    }
+
+    /// The same with nobody to tell: for one command at a time, beside a server that hears of it by itself.
+    ///
+    /// # Errors
+    /// As [`Authority::open`].
+    pub fn open_silently(settings: Settings) -> Result<Self, Fault> {
+        Self::open_with(settings, |_, _| Ok(Feed::silent()))
+    }
+
+    fn open_with(
+        settings: Settings,
+        feed: impl FnOnce(&Connection, &Keys) -> Result<Feed, Fault>,
+    ) -> Result<Self, Fault> {
         let keys = Arc::new(Keys::open(&settings.key, &settings.key_entropy)?);
         let writer = db::open_writer(&settings.db, settings.sync)?;
-        let feed = Feed::start(&writer, &keys, sink)?;
+        let feed = feed(&writer, &keys)?;
         let (workers, waiting_max) = settings.hashing;
         Ok(Self {
             writer: Writer::start(writer, Arc::clone(&keys), feed)?,

@@ -21,10 +21,16 @@ const SNAPSHOT_BATCH: usize = 8192;
 pub(crate) struct Feed {
     position: Position,
     data_version: i64,
-    sink: Sink,
+    /// None: nobody listens, and nothing is read for nobody.
+    sink: Option<Sink>,
 }
 
 impl Feed {
+    /// A feed that nobody listens to: the command line's.
+    pub(crate) fn silent() -> Self {
+        Self { position: Position(0), data_version: 0, sink: None }
+    }
+
     /// Tells everything there is, and goes on from there.
     pub(crate) fn start(db: &Connection, keys: &Keys, mut sink: Sink) -> Result<Self, Fault> {
         let data_version = data_version(db)?;
@@ -44,11 +50,12 @@ impl Feed {
         token::each(db, keys, &mut tell)?;
         sink(Batch { position, records });
         snapshot.commit()?;
-        Ok(Self { position, data_version, sink })
+        Ok(Self { position, data_version, sink: Some(sink) })
     }
 
     /// Tells what has happened since the last call.
     pub(crate) fn catch_up(&mut self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
+        let Some(sink) = &mut self.sink else { return Ok(()) };
         let snapshot = db.unchecked_transaction()?;
         let (position, touched) = event::touched_after(db, self.position)?;
         if position == self.position {
@@ -59,7 +66,7 @@ impl Feed {
             records.push(present(db, keys, subject)?);
         }
         snapshot.commit()?;
-        (self.sink)(Batch { position, records });
+        sink(Batch { position, records });
         self.position = position;
         Ok(())
     }

@@ -154,6 +154,8 @@ pub enum Unsure {
     Stale,
     /// The token names an owner or customer that the replica lacks.
     OwnerMissing,
+    /// The proxy does not say what it was asked for.
+    ProxyMisconfigured,
     /// A scope or role that this policy does not define: written by another version, or another policy.
     Unsupported,
 }
@@ -165,6 +167,7 @@ impl Unsure {
         match self {
             Self::Stale => "authority_stale",
             Self::OwnerMissing => "owner_missing",
+            Self::ProxyMisconfigured => "proxy_misconfigured",
             Self::Unsupported => "record_unsupported",
         }
     }

@@ -64,6 +64,14 @@ impl Brand {
     }
 }
 
+impl Brand {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Default for Brand {
     fn default() -> Self {
         Self("kg".into())

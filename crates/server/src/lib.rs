@@ -1,1 +1,17 @@
-//! server
+//! HTTP, command line, and what ties the rooms together: here the feed of the authority is handed to the gate.
+
+pub mod api;
+pub mod app;
+mod authz;
+mod body;
+mod caller;
+pub mod cli;
+pub mod config;
+mod door;
+pub mod edge;
+mod error;
+mod json;
+pub mod log;
+mod metrics;
+pub mod router;
+pub mod serve;

@@ -1,0 +1,24 @@
+//! The handlers, a noun a file. Each is a sentence: take the caller, ask the authority, show the answer.
+
+pub(crate) mod current;
+pub(crate) mod customers;
+pub(crate) mod events;
+pub(crate) mod health;
+pub(crate) mod purge;
+pub(crate) mod services;
+pub(crate) mod sudo;
+pub(crate) mod tokens;
+pub(crate) mod verify;
+pub(crate) mod well_known;
+
+use axum::extract::{Extension, State};
+use keygate_authority::Origin;
+
+use crate::{app::App, error::Problem};
+
+/// The application, as handlers take it.
+pub(crate) type Ap = State<std::sync::Arc<App>>;
+/// Where and when the request came in.
+pub(crate) type From = Extension<Origin>;
+/// What a handler answers.
+pub(crate) type Reply<T = axum::Json<serde_json::Value>> = Result<T, Problem>;

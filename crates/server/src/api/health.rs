@@ -1,0 +1,40 @@
+//! Health and counters. None of them asks for a credential, and none tells more than that.
+
+use std::net::SocketAddr;
+
+use axum::{
+    Json,
+    extract::{ConnectInfo, State},
+    http::StatusCode,
+};
+use serde_json::{Value, json};
+
+use super::{Ap, Reply};
+use crate::error::Problem;
+
+/// Whether the process lives.
+pub(crate) async fn live() -> Json<Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Whether it can decide and write: the replica is loaded, the database answers.
+pub(crate) async fn ready(State(app): Ap) -> Reply<(StatusCode, Json<Value>)> {
+    let (replica, storage) = (app.gate.is_open(), app.authority.ping().await.is_ok());
+    let status = if replica && storage { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let word = |fine| if fine { "ok" } else { "failed" };
+    let body = json!({
+        "status": word(replica && storage),
+        "replica": word(replica),
+        "storage": word(storage),
+        "position": app.gate.position().0,
+    });
+    Ok((status, Json(body)))
+}
+
+/// The counters, for whoever stands on this machine.
+pub(crate) async fn metrics(State(app): Ap, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Reply<String> {
+    if !peer.ip().to_canonical().is_loopback() {
+        return Err(Problem::missing("endpoint", "metrics"));
+    }
+    Ok(app.metrics.text(&app.gate))
+}

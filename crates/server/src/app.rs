@@ -1,0 +1,157 @@
+//! The application: the rooms, tied together. Production and tests build the same one; only the edges differ.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use keygate_authority::{Authority, Fault, Origin, Settings, usage};
+use keygate_gate::Gate;
+use keygate_model::{CustomerId, ServiceId, Timestamp, UserId, token::{Brand, Kind}};
+use keygate_purge::Purger;
+
+use crate::{
+    edge::{Clock, NoEntropy, Rng},
+    metrics::Metrics,
+};
+
+/// How often marks of use are written. They may lag a minute (DESIGN §6).
+const MARKS_EVERY: Duration = Duration::from_secs(5);
+
+/// How many explanations of an unknown token may look into the database in a second.
+const EXPLANATIONS_A_SECOND: u32 = 50;
+
+/// Everything a handler may need.
+pub struct App {
+    /// Changes things.
+    pub authority: Authority,
+    /// Decides.
+    pub gate: Arc<Gate>,
+    /// Purges.
+    pub purger: Purger,
+    /// The one clock.
+    pub clock: Clock,
+    /// The one source of randomness.
+    pub rng: Rng,
+    /// The first part of secrets.
+    pub brand: Brand,
+    /// The address that clients see, if it is known.
+    pub public_url: Option<String>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
+    explained: std::sync::atomic::AtomicI64,
+}
+
+/// What an app is built with.
+pub struct Parts {
+    /// How to open the authority.
+    pub settings: Settings,
+    /// The clock.
+    pub clock: Clock,
+    /// The randomness.
+    pub rng: Rng,
+    /// The first part of secrets.
+    pub brand: Brand,
+    /// The address that clients see.
+    pub public_url: Option<String>,
+}
+
+impl App {
+    /// Opens the authority, fills the gate, and opens it.
+    ///
+    /// # Errors
+    /// What [`Authority::open`] says.
+    pub fn open(parts: Parts) -> Result<Arc<Self>, Fault> {
+        let gate = Arc::new(Gate::new(Arc::clone(&parts.settings.policy), 0));
+        let fed = Arc::clone(&gate);
+        let authority = Authority::open(parts.settings, Box::new(move |batch| fed.apply(batch)))?;
+        gate.open();
+        Ok(Arc::new(Self {
+            authority,
+            gate,
+            purger: Purger::default(),
+            clock: parts.clock,
+            rng: parts.rng,
+            brand: parts.brand,
+            public_url: parts.public_url,
+            metrics: Metrics::default(),
+            explained: std::sync::atomic::AtomicI64::new(0),
+        }))
+    }
+
+    /// A fresh id and secret for a user token.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn mint(&self) -> Result<keygate_authority::token::Minted, NoEntropy> {
+        let entropy = zeroize::Zeroizing::new(self.rng.bytes::<32>()?);
+        Ok(keygate_authority::token::Minted::new(&self.brand, Kind::User, self.rng.bytes()?, &entropy))
+    }
+
+    /// A fresh id of a customer.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn customer_id(&self) -> Result<CustomerId, NoEntropy> {
+        self.rng.bytes().map(CustomerId::from_bytes)
+    }
+
+    /// A fresh id of a user.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn user_id(&self) -> Result<UserId, NoEntropy> {
+        self.rng.bytes().map(UserId::from_bytes)
+    }
+
+    /// A fresh id of a service.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn service_id(&self) -> Result<ServiceId, NoEntropy> {
+        self.rng.bytes().map(ServiceId::from_bytes)
+    }
+
+    /// The command line, now.
+    pub fn local_origin(&self) -> Origin {
+        Origin::local(self.clock.now())
+    }
+
+    /// Writes the marks of use that wait.
+    ///
+    /// # Errors
+    /// Storage faults; the marks are lost then.
+    pub async fn flush_marks(&self) -> Result<(), Fault> {
+        let marks: Vec<_> = self.gate.take_marks().into_iter().map(stored_mark).collect();
+        if marks.is_empty() { Ok(()) } else { self.authority.mark(marks).await }
+    }
+
+    /// Flushes marks for as long as it is polled.
+    pub async fn keep_flushing(&self) {
+        loop {
+            tokio::time::sleep(MARKS_EVERY).await;
+            if let Err(fault) = self.flush_marks().await {
+                tracing::warn!(error = %fault, "marks of use could not be written and are lost");
+            }
+        }
+    }
+
+    /// Whether one more unknown token may be looked up in the database, to tell its holder that it was revoked.
+    pub fn may_explain(&self, now: Timestamp) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        let cost = i64::from(1_000_000 / EXPLANATIONS_A_SECOND);
+        let due = |due: i64| {
+            let due = due.max(now.micros());
+            (due - now.micros() < 1_000_000).then_some(due + cost)
+        };
+        self.explained.fetch_update(Relaxed, Relaxed, due).is_ok()
+    }
+}
+
+fn stored_mark(mark: keygate_gate::Mark) -> usage::Mark {
+    let user_agent = mark.user_agent.into_string();
+    usage::Mark { token: mark.token, at: mark.at, ip: text_of(mark.ip), user_agent }
+}
+
+/// An address as people write it: IPv4 also where it came in through an IPv6 socket.
+pub(crate) fn text_of(ip: IpAddr) -> String {
+    ip.to_canonical().to_string()
+}

@@ -1,0 +1,72 @@
+//! Who is calling, once the gate has said yes.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    http::request::Parts,
+};
+use keygate_authority::Origin;
+use keygate_gate::Client;
+use keygate_model::{Action, Actor, Digest, Permit, ServiceId, TokenId, UserId, Verdict, Want};
+
+use crate::{app::App, error::Problem};
+
+/// A caller whom the gate let in, with what it let them in for.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    pub(crate) permit: Permit,
+    pub(crate) origin: Origin,
+    pub(crate) user_agent: Arc<str>,
+    digest: Digest,
+}
+
+impl Caller {
+    pub(crate) fn new(permit: Permit, digest: Digest, origin: Origin, user_agent: &str) -> Self {
+        Self { permit, origin, digest, user_agent: user_agent.into() }
+    }
+
+    /// Asks the gate for one thing more than the route was about.
+    pub(crate) fn may(&self, app: &App, action: Action, service: Option<ServiceId>) -> Result<Permit, Problem> {
+        let want = Want { action, service: service.map(|id| app.gate.wanted_id(id)) };
+        let nobody_new: Option<Client<'_>> = None;
+        match app.gate.decide(&self.digest, &want, nobody_new, self.origin.now) {
+            Verdict::Allow(permit) => Ok(permit),
+            Verdict::Deny(deny) => Err(Problem::denied(deny, app.gate.policy())),
+            Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
+        }
+    }
+
+    /// The token that asks.
+    pub(crate) fn token(&self) -> Option<TokenId> {
+        match self.permit.actor() {
+            Actor::Token { token, .. } => Some(token),
+            _ => None,
+        }
+    }
+
+    /// The person behind it, if it is bound to one.
+    pub(crate) fn user(&self) -> Option<UserId> {
+        match self.permit.actor() {
+            Actor::Token { user, .. } => user,
+            _ => None,
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // The door puts it there or answers itself: a handler that comes here has a route that asks for no credential.
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::no_caller)
+    }
+}
+
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Problem> {
+        Ok(parts.extensions.get::<Self>().cloned())
+    }
+}

@@ -1,0 +1,71 @@
+//! Settings of a server: flag before environment before file before default.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+/// What a configuration file may say. Keys that mean nothing are refused: a typo must not be a default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Where to listen.
+    pub listen: Option<SocketAddr>,
+    /// The database, `sqlite:PATH`.
+    pub db: Option<String>,
+    /// The key file; beside the database unless said.
+    pub key_file: Option<PathBuf>,
+    /// The address that clients see, for links in answers.
+    pub public_url: Option<String>,
+    /// The first part of secrets, `kg` unless said.
+    pub token_prefix: Option<String>,
+    /// Threads that serve; as many as there are cores unless said.
+    pub workers: Option<usize>,
+    /// Failed logins.
+    #[serde(default)]
+    pub login: Login,
+}
+
+/// Limits on failed logins.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// Failures that a login may have at once (10).
+    pub failures_burst: Option<u32>,
+    /// Seconds after which one of them is forgiven (60).
+    pub failure_forgiven_seconds: Option<u64>,
+}
+
+impl File {
+    /// Reads the file, or nothing if none is named.
+    ///
+    /// # Errors
+    /// Says which file, which line, and what is wrong with it.
+    pub fn read(path: Option<&PathBuf>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("The configuration file {} cannot be read", path.display()))?;
+        toml::from_str(&text).with_context(|| format!("The configuration file {} is not right", path.display()))
+    }
+
+    /// The limits on failed logins.
+    #[must_use]
+    pub fn login_limits(&self) -> keygate_authority::login::LoginLimits {
+        let default = keygate_authority::login::LoginLimits::default();
+        keygate_authority::login::LoginLimits {
+            burst: self.login.failures_burst.unwrap_or(default.burst).max(1),
+            refill: self.login.failure_forgiven_seconds.map_or(default.refill, Duration::from_secs),
+        }
+    }
+}
+
+/// The path in `sqlite:PATH`.
+///
+/// # Errors
+/// Another kind of database, or no path.
+pub fn sqlite_path(db: &str) -> anyhow::Result<PathBuf> {
+    match db.split_once(':') {
+        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
+        _ => bail!("The database {db:?} cannot be opened: write it as sqlite:PATH, for example sqlite:keygate.db"),
+    }
+}

@@ -1,0 +1,242 @@
+//! The door: finds the one credential of a request, asks the gate, and lets in or answers. Every request of the API
+//! comes through here, before any handler.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use keygate_authority::Origin;
+use keygate_gate::Client;
+use keygate_model::{
+    Ask, Deny, Digest, Method, Path, Verdict,
+    policy::{Access, Unmatched},
+    token::{Brand, Presented},
+};
+
+use crate::{
+    app::{App, text_of},
+    caller::Caller,
+    edge::Stopwatch,
+    error::{Code, Problem},
+};
+
+/// Names under which people put secrets into URLs.
+const SECRET_PARAMETERS: [&str; 6] = ["access_token", "api_key", "apikey", "token", "fastly-key", "fastly_key"];
+
+/// Headers that ask a backend for another method than the one that was decided about.
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// Stands before every handler.
+pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let watch = Stopwatch::start();
+    let (mut parts, body) = request.into_parts();
+    let origin = origin(&app, &parts);
+    let method = parts.method.clone();
+    let route = parts.extensions.get::<MatchedPath>().cloned();
+    let mut response = match admit(&app, &parts, &origin).await {
+        Ok(caller) => {
+            parts.extensions.insert(origin.clone());
+            if let Some(caller) = caller {
+                parts.extensions.insert(caller);
+            }
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        response = Problem::denied(Deny::NoRoute, app.gate.policy()).into_response();
+    }
+    let code = response.extensions().get::<Code>().map(|code| code.0);
+    if let Some(code) = code {
+        app.metrics.refused(code);
+    }
+    // The route's pattern, never the path: people put secrets into paths and queries.
+    tracing::info!(
+        request_id = origin.request_id,
+        %method,
+        route = route.as_ref().map_or("none", MatchedPath::as_str),
+        status = response.status().as_u16(),
+        code,
+        client = origin.ip,
+        ms = watch.elapsed().as_secs_f64() * 1000.0,
+        "answered"
+    );
+    finish(response, &origin.request_id)
+}
+
+/// Decides. None: the route asks for no credential, and none was shown.
+async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Caller>, Problem> {
+    let refuse = |deny| Problem::denied(deny, app.gate.policy());
+    let method = Method::parse(parts.method.as_str()).ok_or_else(|| refuse(Deny::NoRoute))?;
+    let path = Path::new(parts.uri.path());
+    let access = match app.gate.policy().route(method, &path) {
+        Ok(matched) => matched.access,
+        Err(Unmatched::NoRoute) => return Err(refuse(Deny::NoRoute)),
+        Err(Unmatched::Ambiguous) => return Err(refuse(Deny::AmbiguousPath)),
+    };
+    if METHOD_OVERRIDES.iter().any(|name| parts.headers.contains_key(*name)) {
+        return Err(refuse(Deny::MethodOverride));
+    }
+    if has_secret_in_query(parts.uri.query(), &app.brand) {
+        tracing::warn!(request_id = origin.request_id, client = origin.ip, "a credential in a URL: exposed, revoke it");
+        return Err(refuse(Deny::InUrl));
+    }
+    let secret = match (credential(&parts.headers), access) {
+        (_, Access::Public) | (Err(Deny::Missing | Deny::Scheme), Access::ActionIfAny(_)) => return Ok(None),
+        (Err(deny), _) => return Err(refuse(deny)),
+        (Ok(secret), _) => Presented::parse(secret, &app.brand).map_err(|why| refuse(Deny::Malformed(why)))?,
+    };
+    let digest = secret.digest();
+    let user_agent = text(&parts.headers, header::USER_AGENT.as_str());
+    let client = Client { ip: peer(parts).ip(), user_agent };
+    let verdict = app.gate.authorize(&Ask { method, path, secret }, client, origin.now);
+    app.metrics.decided(&verdict);
+    match verdict {
+        Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), user_agent))),
+        Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
+        Verdict::Deny(Deny::ServiceUnknown) => {
+            Err(Problem::missing("service", path.as_str().split('/').nth(2).unwrap_or_default()))
+        }
+        Verdict::Deny(deny) => Err(refuse(deny)),
+        Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
+    }
+}
+
+/// Tells the holder of a revoked token that it was revoked. Refused it is either way; this only finds the words, a few
+/// times a second at most, so that a flood of made-up tokens does not reach the database.
+async fn explain(app: &App, digest: Digest, origin: &Origin) -> Problem {
+    let unknown = || Problem::denied(Deny::Unknown, app.gate.policy());
+    if !app.may_explain(origin.now) {
+        return unknown();
+    }
+    match app.authority.tombstone(digest).await {
+        Ok(Some((token, at))) => Problem::revoked(token, at),
+        Ok(None) => unknown(),
+        Err(fault) => {
+            tracing::warn!(error = %fault, "an unknown token could not be looked up");
+            unknown()
+        }
+    }
+}
+
+/// The one secret that these headers show, as it stands: nothing is trimmed or repaired.
+///
+/// # Errors
+/// [`Deny::Missing`], [`Deny::Multiple`], or [`Deny::Scheme`] for another scheme than `Bearer`.
+pub(crate) fn credential(headers: &HeaderMap) -> Result<&[u8], Deny> {
+    let mut keys = headers.get_all("fastly-key").iter();
+    let key = keys.next().map(HeaderValue::as_bytes);
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    let authorization = authorizations.next().map(HeaderValue::as_bytes);
+    if keys.next().is_some() || authorizations.next().is_some() {
+        return Err(Deny::Multiple);
+    }
+    let bearer = match authorization {
+        None => Err(Deny::Missing),
+        Some(value) => strip_scheme(value, b"bearer ").ok_or(Deny::Scheme),
+    };
+    let secret = match (key, bearer) {
+        (Some(_), Ok(_)) => return Err(Deny::Multiple),
+        // Fastly's Python client adds an empty `Basic` to every request.
+        (Some(key), Err(_)) => key,
+        (None, bearer) => bearer?,
+    };
+    match secret {
+        blank if blank.iter().all(u8::is_ascii_whitespace) => Err(Deny::Missing),
+        list if list.contains(&b',') => Err(Deny::Multiple),
+        secret => Ok(secret),
+    }
+}
+
+/// What follows a scheme, which is compared without case (RFC 9110 §11.1).
+fn strip_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
+    let (start, rest) = value.split_at_checked(scheme.len())?;
+    start.eq_ignore_ascii_case(scheme).then_some(rest)
+}
+
+fn has_secret_in_query(query: Option<&str>, brand: &Brand) -> bool {
+    let query = query.unwrap_or_default();
+    let brandish = format!("{}u_", brand.as_str());
+    form_urlencoded::parse(query.as_bytes())
+        .any(|(name, value)| SECRET_PARAMETERS.contains(&&*name.to_ascii_lowercase()) || value.starts_with(&brandish))
+}
+
+fn origin(app: &App, parts: &Parts) -> Origin {
+    // A request id is for matching logs; without entropy the answer will say what is wrong anyway.
+    let id = app.rng.bytes::<10>().map_or_else(|_| "none".to_owned(), |bytes| data_encoding::HEXLOWER.encode(&bytes));
+    Origin { now: app.clock.now(), ip: text_of(peer(parts).ip()), request_id: id }
+}
+
+fn peer(parts: &Parts) -> SocketAddr {
+    let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The headers that every answer of the API carries (CONTRACT §0.2).
+fn finish(mut response: Response, request_id: &str) -> Response {
+    let status = response.status();
+    let status = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
+    let headers = response.headers_mut();
+    let mut default = |name: &'static str, value: &'static str| {
+        if !headers.contains_key(name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    default("cache-control", "no-store");
+    default("pragma", "no-cache");
+    default("strict-transport-security", "max-age=31536000");
+    default("vary", "Accept-Encoding");
+    default("x-content-type-options", "nosniff");
+    for (name, value) in [("status", status.as_str()), ("x-request-id", request_id)] {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(pairs: &[(&'static str, &'static str)]) -> Result<Vec<u8>, Deny> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        credential(&headers).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn exactly_one_credential() {
+        assert_eq!(found(&[("fastly-key", "a")]), Ok(b"a".to_vec()));
+        assert_eq!(found(&[("authorization", "Bearer a")]), Ok(b"a".to_vec()));
+        assert_eq!(found(&[("authorization", "bEARER a")]), Ok(b"a".to_vec()));
+        assert_eq!(found(&[]), Err(Deny::Missing));
+        assert_eq!(found(&[("fastly-key", "")]), Err(Deny::Missing));
+        assert_eq!(found(&[("fastly-key", " \t")]), Err(Deny::Missing));
+        assert_eq!(found(&[("fastly-key", "a"), ("fastly-key", "a")]), Err(Deny::Multiple));
+        assert_eq!(found(&[("fastly-key", "a, b")]), Err(Deny::Multiple));
+        assert_eq!(found(&[("fastly-key", "a"), ("authorization", "Bearer a")]), Err(Deny::Multiple));
+        assert_eq!(found(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]), Err(Deny::Multiple));
+        assert_eq!(found(&[("authorization", "Basic Og==")]), Err(Deny::Scheme));
+        assert_eq!(found(&[("fastly-key", "a"), ("authorization", "Basic Og==")]), Ok(b"a".to_vec()));
+        assert_eq!(found(&[("authorization", "Bearer  a")]), Ok(b" a".to_vec()), "never trimmed");
+    }
+
+    #[test]
+    fn secrets_in_urls_are_seen() {
+        for query in ["api_key=x", "a=1&Access_Token=x", "q=kgu_abc"] {
+            assert!(has_secret_in_query(Some(query), &Brand::default()), "{query}");
+        }
+        assert!(!has_secret_in_query(Some("page=1&name=kg"), &Brand::default()));
+    }
+}

@@ -1,0 +1,123 @@
+//! Serving: connections, their limits, and a stop that loses nothing.
+
+use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+};
+use tokio::net::{TcpListener, TcpStream};
+use tower::Service as _;
+
+use crate::{app::App, authz, router::router};
+
+/// How long a client may take to send the headers of a request.
+const HEADERS_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// The largest request line and headers, in bytes.
+const HEADERS_LEN_MAX: usize = 16 * 1024;
+const HEADERS_MAX: usize = 100;
+
+/// How long requests may go on after the stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves until `stop` is done, then lets the requests that have begun end, and writes the marks of use that wait.
+pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
+    let router = router(Arc::clone(&app));
+    let builder = builder();
+    let graceful = GracefulShutdown::new();
+    let flushing = app.keep_flushing();
+    tokio::pin!(stop, flushing);
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut flushing => continue,
+            () = &mut stop => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => connect(stream, peer, &app, &router, &builder, &graceful),
+            Err(why) => {
+                tracing::warn!(error = %why, "a connection could not be accepted; out of file descriptors?");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some connections did not end in time and are cut");
+    }
+    if let Err(fault) = app.flush_marks().await {
+        tracing::warn!(error = %fault, "the last marks of use could not be written and are lost");
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_TIME_MAX)
+        .max_buf_size(HEADERS_LEN_MAX)
+        .max_headers(HEADERS_MAX)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEADERS_LEN_MAX as u32)
+        .max_concurrent_streams(100);
+    builder
+}
+
+fn connect(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: &Arc<App>,
+    router: &Router,
+    builder: &Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+) {
+    if let Err(why) = stream.set_nodelay(true) {
+        tracing::debug!(error = %why, "no TCP_NODELAY");
+    }
+    let (app, router) = (Arc::clone(app), router.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        // The authorise path is answered here, before the router and without waiting for anything.
+        let answered = (request.uri().path() == authz::PATH).then(|| authz::answer(&app, &request, peer));
+        let mut router = if answered.is_none() { Some(router.clone()) } else { None };
+        async move {
+            match (answered, &mut router) {
+                (Some(response), _) => Ok(response),
+                (None, Some(router)) => {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    router.call(request.map(Body::new)).await
+                }
+                (None, None) => Ok::<_, Infallible>(axum::http::Response::new(Body::empty())),
+            }
+        }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(why) = connection.await {
+            tracing::debug!(error = %why, "a connection ended early");
+        }
+    });
+}
+
+/// Done when the process is told to stop: by SIGTERM, or by Ctrl-C.
+///
+/// # Errors
+/// If the signals cannot be listened to.
+pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
