@@ -68,7 +68,7 @@ pub(crate) struct Token {
     pub(crate) sudo_until: Option<Timestamp>,
     /// Not written: what its owner implies.
     #[serde(default, deserialize_with = "some_kind")]
-    kind: Option<Kind>,
+    pub(crate) kind: Option<Kind>,
     #[serde(default)]
     pub(crate) revoked: bool,
 }
@@ -305,7 +305,9 @@ fn some_kind<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Kind>, D::Erro
     match String::deserialize(from)?.as_str() {
         "session" => Ok(Some(Kind::Session)),
         "exchanged" => Ok(Some(Kind::Exchanged)),
-        word => Err(D::Error::custom(format!("no kind {word:?}; those of users and automations follow from the owner"))),
+        word => Err(D::Error::custom(format!(
+            "no kind {word:?}; those of users and automations follow from the owner"
+        ))),
     }
 }
 
@@ -327,7 +329,8 @@ fn read_time(text: &str) -> Option<Timestamp> {
         return None;
     }
     let numbers: Option<Vec<i64>> = whole.split(['-', 'T', ':']).map(|number| number.parse().ok()).collect();
-    let [year, month @ 1..=12, day @ 1..=31, hour @ 0..24, minute @ 0..60, second @ 0..60] = numbers?[..] else {
+    let [year, month @ 1..=12, day @ 1..=31, hour @ 0..24, minute @ 0..60, second @ 0..60] = numbers?[..]
+    else {
         return None;
     };
     // The year starts in March here, so that the odd day is the last one.
@@ -348,7 +351,9 @@ mod tests {
         assert_eq!(micros("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(micros("2000-02-29T23:59:59.5Z"), Some(951_868_799_500_000));
         assert_eq!(micros("2030-01-01T00:00:00.000001Z"), Some(1_893_456_000_000_001));
-        for text in ["2030-01-01", "2030-01-01T00:00:00", "2030-13-01T00:00:00Z", "2030-01-01T00:00:00.1234567Z"] {
+        for text in
+            ["2030-01-01", "2030-01-01T00:00:00", "2030-13-01T00:00:00Z", "2030-01-01T00:00:00.1234567Z"]
+        {
             assert_eq!(micros(text), None, "{text}");
         }
     }

@@ -6,10 +6,17 @@ use keygate_model::{token::Kind, user::UserState};
 use crate::cases::{Answer, Caller, Facts, Owner, What};
 
 const READS: [&str; 8] = [
-    "token:read", "token:read_any", "token:read_self", "user:read_self", "customer:read_self", "event:read",
-    "service:list", "service:read",
+    "token:read",
+    "token:read_any",
+    "token:read_self",
+    "user:read_self",
+    "customer:read_self",
+    "event:read",
+    "service:list",
+    "service:read",
 ];
-const ACCOUNT: [&str; 5] = ["token:read_any", "token:revoke_any", "user:read_self", "event:read", "service:create"];
+const ACCOUNT: [&str; 5] =
+    ["token:read_any", "token:revoke_any", "user:read_self", "event:read", "service:create"];
 const SUPERUSERS_ONLY: [&str; 3] = ["token:read_any", "token:revoke_any", "event:read"];
 const SCOPES: [&str; 4] = ["global", "global:read", "purge_select", "purge_all"];
 const ROLES: [&str; 4] = ["superuser", "engineer", "billing", "user"];
@@ -18,7 +25,9 @@ const ROLES: [&str; 4] = ["superuser", "engineer", "billing", "user"];
 pub(crate) fn oracle(facts: &Facts, caller: &Caller, what: &What) -> Answer {
     match judge(facts, caller, what) {
         Err("public") => Answer::Public,
-        Err(code @ ("authority_stale" | "owner_missing" | "record_unsupported")) => Answer::CannotTell(code.into()),
+        Err(code @ ("authority_stale" | "owner_missing" | "record_unsupported")) => {
+            Answer::CannotTell(code.into())
+        }
         Err(code) => Answer::Deny(code.into()),
         Ok(()) => Answer::Allow,
     }
@@ -66,8 +75,14 @@ fn judge(facts: &Facts, caller: &Caller, what: &What) -> Result<(), &'static str
     refuse(token.services.is_some() && ACCOUNT.contains(&action), "service_limited")?;
     if let Some(segment) = service {
         let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-        refuse(!facts.services.get(name).is_some_and(|service| service.customer == *whose), "service_not_found")?;
-        refuse(token.services.as_ref().is_some_and(|list| !list.iter().any(|one| one == name)), "service_not_granted")?;
+        refuse(
+            !facts.services.get(name).is_some_and(|service| service.customer == *whose),
+            "service_not_found",
+        )?;
+        refuse(
+            token.services.as_ref().is_some_and(|list| !list.iter().any(|one| one == name)),
+            "service_not_granted",
+        )?;
     }
     let sudo = token.sudo_until.is_some_and(|until| facts.at < until);
     refuse(action == "token:create" && !sudo, "sudo_required")
@@ -120,7 +135,9 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
         ("GET", ["current_customer"]) => ("customer:read_self", None),
         ("GET", ["events"] | ["events", _]) => ("event:read", None),
         ("GET", ["service"] | ["service", "search"]) => ("service:list", None),
-        ("GET", ["service", id] | ["service", id, "details" | "domain" | "version"]) => ("service:read", Some(id)),
+        ("GET", ["service", id] | ["service", id, "details" | "domain" | "version"]) => {
+            ("service:read", Some(id))
+        }
         ("POST", ["service"]) => ("service:create", None),
         ("PUT", ["service", id]) => ("service:update", Some(id)),
         ("DELETE", ["service", id]) => ("service:delete", Some(id)),
@@ -135,11 +152,16 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
 /// Whether two servers could read the path in two ways (SECURITY-BAR T-21).
 fn is_ambiguous(path: &str) -> bool {
     let odd = |letter: char| !letter.is_ascii_graphic() || "\\;#?".contains(letter);
-    let escapes = path.split('%').skip(1).map(|rest| rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
+    let escapes =
+        path.split('%').skip(1).map(|rest| rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
     let bad_escape = |byte: Option<u8>| match byte {
         None => true,
-        Some(byte) => b"/\\.%;\x7f\xc0\xc1".contains(&byte) || byte < b' ' || byte > 0xf4,
+        Some(byte) => b"/\\.%;\x7f\xc0\xc1".contains(&byte) || !(b' '..=0xf4).contains(&byte),
     };
     let dots = path.split('/').any(|segment| segment == "." || segment == "..");
-    !path.starts_with('/') || path.contains("//") || dots || path.contains(odd) || escapes.into_iter().any(bad_escape)
+    !path.starts_with('/')
+        || path.contains("//")
+        || dots
+        || path.contains(odd)
+        || escapes.into_iter().any(bad_escape)
 }

@@ -1,6 +1,6 @@
 //! The one file that knows how a database is opened.
 
-use std::{path::Path, time::Duration};
+use std::{fs, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -23,6 +23,7 @@ pub enum Sync {
 
 /// Opens the database for the writer, and brings its schema up to date.
 pub(crate) fn open_writer(path: &Path, sync: Sync) -> Result<Connection, Fault> {
+    make_private(path)?;
     let mut db = Connection::open(path)?;
     db.busy_timeout(BUSY)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
@@ -33,6 +34,15 @@ pub(crate) fn open_writer(path: &Path, sync: Sync) -> Result<Connection, Fault> 
     db.set_prepared_statement_cache_capacity(64);
     migrate(&mut db)?;
     Ok(db)
+}
+
+/// Makes a missing database file readable to its owner only, as SQLite then makes its log.
+fn make_private(path: &Path) -> Result<(), Fault> {
+    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(why) => Err(Fault::invalid("db_unusable", format!("{} cannot be made: {why}", path.display()))),
+    }
 }
 
 /// Opens the database for reading alone.

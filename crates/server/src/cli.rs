@@ -2,6 +2,7 @@
 
 mod audit;
 mod customer;
+mod demo;
 
 mod output;
 mod serve;
@@ -29,6 +30,9 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// See Keygate at work: a tutorial that plays itself, on a server of its own
+    #[command(after_help = "Example:\n  keygate demo --exit")]
+    Demo(demo::Demo),
 
     /// Serve the API
     #[command(after_help = "Example:\n  keygate serve --listen 127.0.0.1:8080 --db sqlite:keygate.db")]
@@ -110,6 +114,7 @@ pub fn run() -> ExitCode {
 impl Command {
     fn run(self) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Demo(demo) => demo.run(),
 
             Self::Serve(serve) => serve.run(),
             Self::Customer(command) => command.run(),

@@ -20,8 +20,8 @@ use keygate_authority::{
     user::NewUser,
 };
 use keygate_model::{
-    Action, Actor, Batch, CustomerId, Expiry, Permit, Policy, Position, Record, ServiceId, Services, Standing, Subject,
-    Timestamp, TokenId, UserId, Verdict, Want,
+    Action, Actor, Batch, CustomerId, Expiry, Permit, Policy, Position, Record, ServiceId, Services,
+    Standing, Subject, Timestamp, TokenId, UserId, Verdict, Want,
     customer::CustomerState,
     decide,
     decide::WantedService,
@@ -70,7 +70,7 @@ pub(crate) struct Person {
 }
 
 pub(crate) struct Authenticator {
-    seed: [u8; 20],
+    pub(crate) seed: [u8; 20],
     pub(crate) recovery: Vec<String>,
 }
 
@@ -83,7 +83,8 @@ impl House {
     /// A new house in which a login may fail this often at once.
     pub(crate) fn with_burst(burst: u32) -> Self {
         static HOUSES: AtomicU64 = AtomicU64::new(0);
-        let name = format!("keygate-contract-{}-{}", std::process::id(), HOUSES.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("keygate-contract-{}-{}", std::process::id(), HOUSES.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir(&dir).expect("a directory of its own");
         let limits = LoginLimits { burst, refill: Duration::from_secs(60) };
@@ -137,9 +138,10 @@ impl House {
         let (seed, nonce) = (self.ground.draw(), self.ground.draw());
         let recovery = std::array::from_fn(|_| self.ground.draw());
         let entropy = FactorEntropy { seed, nonce, recovery };
-        let enrolled = self.authority.enrol_factor(&operator(person.customer), &at(noon()), person.id, entropy, state);
-        let recovery = enrolled.await.expect("a factor").recovery_codes.iter().map(|code| code.to_string()).collect();
-        Authenticator { seed, recovery }
+        let (operator, origin) = (operator(person.customer), at(noon()));
+        let enrolled = self.authority.enrol_factor(&operator, &origin, person.id, entropy, state).await;
+        let codes = enrolled.expect("a factor").recovery_codes;
+        Authenticator { seed, recovery: codes.iter().map(|code| code.to_string()).collect() }
     }
 
     /// A token of everything, by password.
@@ -170,7 +172,9 @@ impl House {
     }
 
     pub(crate) async fn revoke(&self, by: &Row, ids: &[TokenId]) -> Result<(), Fault> {
-        self.authority.revoke(&permit(by, Action::TOKEN_REVOKE, None), &at(seconds_later(60)), ids.to_vec()).await
+        self.authority
+            .revoke(&permit(by, Action::TOKEN_REVOKE, None), &at(seconds_later(60)), ids.to_vec())
+            .await
     }
 
     pub(crate) async fn service(&self, customer: CustomerId, name: &str) -> ServiceId {
@@ -197,7 +201,9 @@ impl House {
         let events = self.events(customer).await.into_iter().filter(|event| event.position > Position(seen));
         let told = |event: event::Row| {
             let details: serde_json::Value = serde_json::from_str(&event.metadata).expect("JSON");
-            details["reason"].as_str().map_or(event.kind.clone(), |reason| format!("{}: {reason}", event.kind))
+            details["reason"]
+                .as_str()
+                .map_or(event.kind.clone(), |reason| format!("{}: {reason}", event.kind))
         };
         events.map(told).collect()
     }
@@ -238,7 +244,11 @@ impl Authenticator {
     pub(crate) fn wrong_code(&self, now: Timestamp) -> String {
         let before = Timestamp::from_seconds(now.seconds() - 30);
         let right = [self.code(now), self.code(before)];
-        ["000000", "111111", "222222"].into_iter().find(|code| !right.contains(&(*code).to_owned())).expect("one").into()
+        ["000000", "111111", "222222"]
+            .into_iter()
+            .find(|code| !right.contains(&(*code).to_owned()))
+            .expect("one")
+            .into()
     }
 }
 

@@ -10,12 +10,16 @@ async fn a_token_is_told_before_its_maker_is_answered() {
     let before = house.told.position();
     let attempt = attempt("ada@example.com", PASSWORD, None);
     let minted = house.ground.mint();
-    let issued = house.authority.create_token_by_password(&at(noon()), attempt, Order::default(), minted).await;
+    let issued =
+        house.authority.create_token_by_password(&at(noon()), attempt, Order::default(), minted).await;
     let issued = issued.ok().unwrap();
     let record = house.told.token(issued.row.id).unwrap();
     assert_eq!(record.digest, Digest::of(issued.secret.reveal().as_bytes()));
     assert_eq!((record.customer, record.owner), (ada.customer, Owner::User(ada.id)));
-    assert_eq!((record.scope.as_str(), record.services, record.expires), ("global", Services::All, Expiry::Never));
+    assert_eq!(
+        (record.scope.as_str(), record.services, record.expires),
+        ("global", Services::All, Expiry::Never)
+    );
     assert!(!record.revoked && record.sudo_until.is_none());
     // The login, then the token.
     assert_eq!(house.told.position(), Position(before.0 + 2));
@@ -83,7 +87,8 @@ async fn a_bulk_revoke_is_one_event_each() {
     let any = permit(&one, Action::TOKEN_REVOKE_ANY, None);
     house.authority.revoke(&any, &at(noon()), vec![two.id, one.id]).await.unwrap();
     let events = house.events(ada.customer).await;
-    let destroyed: Vec<_> = events.iter().filter(|event| event.position.0 > seen).map(|event| event.token).collect();
+    let destroyed: Vec<_> =
+        events.iter().filter(|event| event.position.0 > seen).map(|event| event.token).collect();
     assert_eq!(destroyed, [Some(two.id), Some(one.id)]);
     assert!(!house.told.lives(one.id) && !house.told.lives(two.id));
     house.count().await;
@@ -118,7 +123,8 @@ async fn the_same_idempotency_key_makes_one_token() {
     let house = House::new();
     let ada = house.person("ada").await;
     let cleo = house.colleague(ada.customer, "cleo").await;
-    let order = |body: &[u8]| Order { idempotency: Some(Idempotency::new(b"key", body)), ..Default::default() };
+    let order =
+        |body: &[u8]| Order { idempotency: Some(Idempotency::new(b"key", body)), ..Default::default() };
     let first = house.order(&ada, order(b"body")).await.unwrap();
     let seen = house.count().await;
     let again = said(house.order(&ada, order(b"body")).await);
@@ -135,7 +141,8 @@ async fn a_refused_order_does_not_use_up_its_idempotency_key() {
     let house = House::new();
     let ada = house.person("ada").await;
     let idempotency = Some(Idempotency::new(b"key", b"body"));
-    let bad = Order { scope: Some("root".to_owned()), idempotency: idempotency.clone(), ..Default::default() };
+    let bad =
+        Order { scope: Some("root".to_owned()), idempotency: idempotency.clone(), ..Default::default() };
     assert_eq!(said(house.order(&ada, bad).await), "scope_invalid");
     assert_eq!(said(house.order(&ada, Order { idempotency, ..Default::default() }).await), "fine");
 }
@@ -164,7 +171,8 @@ async fn lists_hold_the_living_of_one_house_oldest_first() {
     let late = house.log_in(login("ada"), Order::default(), seconds_later(9)).await.unwrap();
     let early = house.log_in(login("cleo"), Order::default(), seconds_later(3)).await.unwrap();
     house.token(&bob).await;
-    let ids = |list: Vec<keygate_authority::token::Used>| list.iter().map(|used| used.row.id).collect::<Vec<_>>();
+    let ids =
+        |list: Vec<keygate_authority::token::Used>| list.iter().map(|used| used.row.id).collect::<Vec<_>>();
     let any = operator(ada.customer);
     assert_eq!(ids(house.authority.tokens_of_customer(&any).await.unwrap()), [early.id, late.id]);
     let own = permit(&early, Action::TOKEN_READ, None);

@@ -14,10 +14,25 @@ use crate::{
 
 /// Every answer that the law or the gate can give. `Multiple`, `InUrl`, `Scheme` and `MethodOverride` are an adapter's.
 const ANSWERS: [&str; 19] = [
-    "allow", "ambiguous_path", "authority_stale", "credential_missing", "insufficient_role", "insufficient_scope",
-    "no_rule", "owner_disabled", "owner_missing", "read_only", "record_unsupported", "service_limited",
-    "service_not_found", "service_not_granted", "sudo_required", "tenant_suspended", "token_expired",
-    "token_malformed", "token_type_not_allowed",
+    "allow",
+    "ambiguous_path",
+    "authority_stale",
+    "credential_missing",
+    "insufficient_role",
+    "insufficient_scope",
+    "no_rule",
+    "owner_disabled",
+    "owner_missing",
+    "read_only",
+    "record_unsupported",
+    "service_limited",
+    "service_not_found",
+    "service_not_granted",
+    "sudo_required",
+    "tenant_suspended",
+    "token_expired",
+    "token_malformed",
+    "token_type_not_allowed",
 ];
 
 #[test]
@@ -28,7 +43,8 @@ fn every_answer_is_there() {
         Answer::Deny(code) | Answer::CannotTell(code) => code.clone(),
     };
     let seen: BTreeSet<_> = load_all().iter().flat_map(|file| file.cases.iter().map(code)).collect();
-    let must: BTreeSet<_> = ANSWERS.into_iter().chain(["public", "token_unknown"]).map(str::to_owned).collect();
+    let must: BTreeSet<_> =
+        ANSWERS.into_iter().chain(["public", "token_unknown"]).map(str::to_owned).collect();
     assert_eq!(seen, must);
 }
 

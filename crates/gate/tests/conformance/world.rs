@@ -7,8 +7,8 @@ use std::{
 
 use keygate_gate::{Client, Gate};
 use keygate_model::{
-    ActionSet, Actor, Ask, Batch, CustomerId, Deny, Digest, Expiry, Method, Path, Policy, Position, Record, Secret,
-    ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId, Verdict, Want,
+    ActionSet, Actor, Ask, Batch, CustomerId, Deny, Digest, Expiry, Method, Path, Policy, Position, Record,
+    Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId, Verdict, Want,
     customer::CustomerState,
     decide,
     decide::WantedService,
@@ -45,7 +45,7 @@ pub(crate) struct World<'f> {
 impl<'f> World<'f> {
     pub(crate) fn new(facts: &'f Facts, policy: Arc<Policy>, feed: Feed) -> Self {
         let world = Self { feed, facts, gate: Gate::new(Arc::clone(&policy), 16), policy };
-        let truth = world.records(&world.facts.clone());
+        let truth = world.records(facts);
         match feed {
             Feed::InOrder => world.gate.apply(Batch { position: Position(1), records: truth }),
             Feed::Backwards => {
@@ -87,14 +87,8 @@ impl<'f> World<'f> {
         }
     }
 
-    /// Whether this way of asking notes allowed uses: a handler's question does not.
-    pub(crate) fn notes(&self, what: &What) -> bool {
-        matches!(what, What::Request { .. })
-    }
-
     /// Whether a use has been noted since the last time.
-    pub(crate) fn was_noted(&self) -> bool {
-        // Applying the facts again does not forget when a token was noted, so ask for each case with a new client.
+    pub(crate) fn has_noted(&self) -> bool {
         !self.gate.take_marks().is_empty()
     }
 
@@ -138,7 +132,9 @@ impl<'f> World<'f> {
             Caller::Unknown => None,
             Caller::Token(name) => Some((name, &self.facts.tokens[name])),
         };
-        if token.is_some_and(|(_, token)| token.kind() == Kind::Session) && self.notes(what) {
+        if token.is_some_and(|(_, token)| token.kind() == Kind::Session)
+            && matches!(what, What::Request { .. })
+        {
             return Verdict::Deny(Deny::Kind);
         }
         if self.facts.stale {
@@ -218,13 +214,19 @@ impl<'f> World<'f> {
         }
         for (name, user) in facts.users.iter().filter(|(_, user)| !user.unheard) {
             let (id, customer) = (self.user_id(name), self.customer_id(&user.customer));
-            records.push(Record::User(UserRecord { id, customer, role: user.role.clone(), state: user.state }));
+            records.push(Record::User(UserRecord {
+                id,
+                customer,
+                role: user.role.clone(),
+                state: user.state,
+            }));
         }
         for (name, service) in &facts.services {
             let (id, customer) = (self.service_id(name), self.customer_id(&service.customer));
             records.push(Record::Service(ServiceRecord { id, customer }));
         }
-        records.extend(facts.tokens.iter().map(|(name, token)| Record::Token(self.token_record(name, token))));
+        records
+            .extend(facts.tokens.iter().map(|(name, token)| Record::Token(self.token_record(name, token))));
         records
     }
 
@@ -250,7 +252,10 @@ impl<'f> World<'f> {
         let users = self.facts.users.iter().filter(|(_, user)| user.unheard);
         let customers = self.facts.customers.iter().filter(|(_, customer)| customer.unheard);
         let users = users.map(|(name, _)| Subject::User(self.user_id(name)));
-        users.chain(customers.map(|(name, _)| Subject::Customer(self.customer_id(name)))).map(Record::Broken).collect()
+        users
+            .chain(customers.map(|(name, _)| Subject::Customer(self.customer_id(name))))
+            .map(Record::Broken)
+            .collect()
     }
 
     fn services(&self, token: &Token) -> Services {
@@ -269,7 +274,8 @@ impl<'f> World<'f> {
             Caller::Token(name) => (name.as_str(), self.facts.tokens[name].kind()),
             _ => ("unknown", Kind::User),
         };
-        let secret = Secret::mint(&Brand::default(), kind, Digest::of(name.as_bytes()).bytes()).reveal().to_string();
+        let secret =
+            Secret::mint(&Brand::default(), kind, Digest::of(name.as_bytes()).bytes()).reveal().to_string();
         match caller {
             Caller::Malformed => {
                 let last = if secret.ends_with('0') { '1' } else { '0' };
