@@ -1,2 +1,9 @@
-//! Benches.
+//! Keygate's benches: each figure beside a yardstick from the same run, as a ratio (DESIGN §9).
+
+pub mod decide;
+pub mod durable;
+pub mod fixture;
+pub mod http;
 pub mod load;
+pub mod report;
+pub mod start;

@@ -156,11 +156,11 @@ const EVERY_VERB: [&str; 24] = [
 async fn by_the_operator(house: &House, ada: &Person) {
     let (authority, operator) = (&house.authority, operator(ada.customer));
     for state in [CustomerState::Suspended, CustomerState::Active] {
-        authority.set_customer_state(&operator, &at(noon()), state).await.unwrap();
+        authority.set_customer_state(&operator, &at(noon()), state).await.expect("done");
     }
-    authority.set_user_role(&operator, &at(noon()), ada.id, "engineer").await.unwrap();
+    authority.set_user_role(&operator, &at(noon()), ada.id, "engineer").await.expect("done");
     for state in [UserState::Locked, UserState::Active] {
-        authority.set_user_state(&operator, &at(noon()), ada.id, state).await.unwrap();
+        authority.set_user_state(&operator, &at(noon()), ada.id, state).await.expect("done");
     }
 }
 
@@ -169,28 +169,28 @@ async fn by_tokens(house: &House, ada: &Person, cast: &mut Cast) {
     let authenticator = house.enrol(ada, FactorState::Waiting).await;
     let before = keygate_model::Timestamp::from_seconds(noon().seconds() - 30);
     let code = authenticator.code(before);
-    authority.confirm_factor(&operator(ada.customer), &at(before), ada.id, code.as_bytes()).await.unwrap();
-    house.try_code(ada, &authenticator.wrong_code(noon()), noon()).await.unwrap_err();
-    let root = house.try_code(ada, &authenticator.code(noon()), noon()).await.unwrap();
+    authority.confirm_factor(&operator(ada.customer), &at(before), ada.id, code.as_bytes()).await.expect("done");
+    house.try_code(ada, &authenticator.wrong_code(noon()), noon()).await.expect_err("a wrong code");
+    let root = house.try_code(ada, &authenticator.code(noon()), noon()).await.expect("done");
     let may = |action| permit(&root, action, None);
     for text in [PASSWORD, "not the password"] {
         authority.start_sudo(&may(Action::SUDO_START), &at(noon()), None, password(text)).await.ok();
     }
-    let child = house.child(&root, Order::default()).await.unwrap();
+    let child = house.child(&root, Order::default()).await.expect("done");
 
     let shop = ServiceId::from_bytes(house.ground.draw());
     let new = NewService { name: "shop".to_owned(), ..Default::default() };
-    authority.create_service(&may(Action::SERVICE_CREATE), &at(noon()), shop, new).await.unwrap();
+    authority.create_service(&may(Action::SERVICE_CREATE), &at(noon()), shop, new).await.expect("done");
     let may_there = |action| permit(&root, action, Some(shop));
     let changes = Changes { name: Some("store".to_owned()), comment: None };
-    authority.update_service(&may_there(Action::SERVICE_UPDATE), &at(noon()), changes).await.unwrap();
-    authority.note_purge_all(&may_there(Action::PURGE_ALL), &at(noon())).await.unwrap();
-    authority.delete_service(&may_there(Action::SERVICE_DELETE), &at(noon())).await.unwrap();
+    authority.update_service(&may_there(Action::SERVICE_UPDATE), &at(noon()), changes).await.expect("done");
+    authority.note_purge_all(&may_there(Action::PURGE_ALL), &at(noon())).await.expect("done");
+    authority.delete_service(&may_there(Action::SERVICE_DELETE), &at(noon())).await.expect("done");
 
-    house.revoke(&root, &[child.id]).await.unwrap();
-    authority.revoke_self(&may(Action::TOKEN_REVOKE_SELF), &at(noon())).await.unwrap();
-    let second = house.try_code(ada, &authenticator.recovery[0], noon()).await.unwrap();
-    authority.revoke(&operator(ada.customer), &at(noon()), vec![second.id]).await.unwrap();
+    house.revoke(&root, &[child.id]).await.expect("done");
+    authority.revoke_self(&may(Action::TOKEN_REVOKE_SELF), &at(noon())).await.expect("done");
+    let second = house.try_code(ada, &authenticator.recovery[0], noon()).await.expect("done");
+    authority.revoke(&operator(ada.customer), &at(noon()), vec![second.id]).await.expect("done");
     cast.services.insert(shop, "shop");
     cast.tokens.extend([(root.id, "root"), (child.id, "child"), (second.id, "second")]);
 }

@@ -200,7 +200,7 @@ impl House {
     pub(crate) async fn since(&self, seen: i64, customer: CustomerId) -> Vec<String> {
         let events = self.events(customer).await.into_iter().filter(|event| event.position > Position(seen));
         let told = |event: event::Row| {
-            let details: serde_json::Value = serde_json::from_str(&event.metadata).expect("JSON");
+            let details = details(&event);
             details["reason"]
                 .as_str()
                 .map_or(event.kind.clone(), |reason| format!("{}: {reason}", event.kind))
@@ -220,7 +220,7 @@ impl Ground {
     /// Bytes that were never drawn before, and the same in every run.
     pub(crate) fn draw<const N: usize>(&self) -> [u8; N] {
         let count = self.draws.fetch_add(1, Ordering::Relaxed) + 1;
-        std::array::from_fn(|place| count.to_be_bytes()[place % 8] ^ 0x5a)
+        std::array::from_fn(|place| count.to_be_bytes()[place % 8])
     }
 
     pub(crate) fn mint(&self) -> Minted {
@@ -286,6 +286,11 @@ pub(crate) fn permit(by: &Row, action: Action, service: Option<ServiceId>) -> Pe
         Verdict::Allow(permit) => permit,
         verdict => panic!("no permit: {verdict:?}"),
     }
+}
+
+/// The details of an event, whatever order they are written in.
+pub(crate) fn details(event: &event::Row) -> serde_json::Value {
+    serde_json::from_str(&event.metadata).expect("JSON")
 }
 
 /// A result in a word, for tables.

@@ -1,0 +1,147 @@
+//! Deciding in process: a secret in, a verdict out, against one SHA-256 of the same secret; and what a token costs in
+//! memory.
+
+use std::{hint::black_box, net::IpAddr, sync::Arc};
+
+use keygate_gate::{Client, Gate};
+use keygate_model::{
+    Ask, Batch, Digest, Method, Path, Policy, Position, Timestamp, Verdict,
+    policy::OWN_POLICY,
+    token::{Brand, Presented},
+};
+
+use crate::{
+    fixture::{self, Draw, median},
+    report::{Bar, Row},
+};
+
+/// Secrets that the measured decisions draw from; spread over all tokens.
+const DRAWN: u64 = 1_000_000;
+
+/// Decisions in a lap, and laps: the medians of interleaved laps are compared.
+const LAP: usize = 200_000;
+const LAPS: usize = 15;
+
+/// Measures with this many tokens. `bar` is for the decision; memory is measured along.
+///
+/// # Errors
+/// If a decision is not what it must be.
+pub fn measure(tokens: u64, bar: f64) -> anyhow::Result<Vec<Row>> {
+    let stride = (tokens / DRAWN).max(1);
+    let drawn: Vec<String> =
+        (0..tokens.min(DRAWN)).map(|number| fixture::secret(number * stride).reveal().to_string()).collect();
+    let before = resident_bytes()?;
+    let gate = fill(tokens)?;
+    let bytes_a_token = (resident_bytes()?.saturating_sub(before)) as f64 / tokens as f64;
+    let (mut decide, mut sha) = (Vec::new(), Vec::new());
+    let mut draw = Draw::new(7);
+    for _ in 0..LAPS {
+        let order: Vec<&str> = (0..LAP).map(|_| drawn[draw.below(drawn.len() as u64) as usize].as_str()).collect();
+        sha.push(lap(&order, |secret| {
+            black_box(Digest::of(secret.as_bytes()));
+            Ok(())
+        })?);
+        decide.push(lap(&order, |secret| allowed(&gate, secret))?);
+    }
+    let (decide, sha) = (median(decide), median(sha));
+    let mut rows = vec![Row {
+        what: format!("decide, {} tokens", short(tokens)),
+        ours: format!("{decide:.0} ns"),
+        yardstick: format!("{sha:.0} ns, one SHA-256"),
+        ratio: decide / sha,
+        bar: Bar::Most(bar),
+        note: "parse, digest, route, look-up, law, mark".to_owned(),
+    }];
+    if tokens >= 10_000_000 {
+        rows.push(Row {
+            what: format!("memory per token, {} tokens", short(tokens)),
+            ours: format!("{bytes_a_token:.1} bytes"),
+            yardstick: "resident set, all of it".to_owned(),
+            ratio: bytes_a_token,
+            bar: Bar::Most(96.0),
+            note: format!("with {} owners", fixture::OWNERS),
+        });
+    }
+    Ok(rows)
+}
+
+/// Measures refusing secrets whose checksum is wrong.
+///
+/// # Errors
+/// If one is not refused.
+pub fn malformed() -> anyhow::Result<Row> {
+    let brand = Brand::default();
+    let wrong = |number: u64| {
+        let mut secret = fixture::secret(number).reveal().to_string();
+        let last = if secret.ends_with('0') { '1' } else { '0' };
+        secret.pop();
+        secret.push(last);
+        secret
+    };
+    let secrets: Vec<String> = (0..10_000).map(wrong).collect();
+    let order: Vec<&str> = secrets.iter().cycle().take(LAP).map(String::as_str).collect();
+    let (mut refuse, mut sha) = (Vec::new(), Vec::new());
+    for _ in 0..LAPS {
+        sha.push(lap(&order, |secret| {
+            black_box(Digest::of(secret.as_bytes()));
+            Ok(())
+        })?);
+        refuse.push(lap(&order, |secret| match Presented::parse(secret.as_bytes(), &brand) {
+            Err(_) => Ok(()),
+            Ok(_) => anyhow::bail!("a wrong checksum was taken"),
+        })?);
+    }
+    let (refuse, sha) = (median(refuse), median(sha));
+    Ok(Row {
+        what: "refuse a malformed secret".to_owned(),
+        ours: format!("{refuse:.1} ns"),
+        yardstick: format!("{sha:.0} ns, one SHA-256"),
+        ratio: refuse / sha,
+        bar: Bar::Most(0.5),
+        note: "no look-up, no digest".to_owned(),
+    })
+}
+
+fn fill(tokens: u64) -> anyhow::Result<Gate> {
+    let gate = Gate::new(Arc::new(Policy::compile(OWN_POLICY)?), usize::try_from(tokens)?);
+    gate.apply(Batch { position: Position(1), records: fixture::directory() });
+    let mut next = 0;
+    while next < tokens {
+        let end = (next + 8192).min(tokens);
+        let records = (next..end).map(|number| fixture::token(number, fixture::secret(number).digest())).collect();
+        gate.apply(Batch { position: Position(2), records });
+        next = end;
+    }
+    gate.open();
+    Ok(gate)
+}
+
+fn allowed(gate: &Gate, secret: &str) -> anyhow::Result<()> {
+    let brand = Brand::default();
+    let secret = Presented::parse(secret.as_bytes(), &brand)?;
+    let ask = Ask { method: Method::Post, path: Path::new("/service/2/purge/front"), secret };
+    let client = Client { ip: IpAddr::from([127, 0, 0, 1]), user_agent: "bench" };
+    match gate.authorize(&ask, client, Timestamp::from_seconds(1_800_000_000)) {
+        Verdict::Allow(_) => Ok(()),
+        other => anyhow::bail!("the decision was {other:?}"),
+    }
+}
+
+/// Nanoseconds an item.
+fn lap(order: &[&str], mut work: impl FnMut(&str) -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let start = fixture::now();
+    for secret in order {
+        work(black_box(secret))?;
+    }
+    Ok(start.elapsed().as_nanos() as f64 / order.len() as f64)
+}
+
+fn resident_bytes() -> anyhow::Result<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm")?;
+    let pages: u64 = statm.split(' ').nth(1).unwrap_or_default().parse()?;
+    Ok(pages * 4096)
+}
+
+fn short(tokens: u64) -> String {
+    if tokens >= 1_000_000 { format!("{} M", tokens / 1_000_000) } else { format!("{} k", tokens / 1000) }
+}

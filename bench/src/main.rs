@@ -1,0 +1,46 @@
+//! `./dev bench`: prints the rows of DESIGN §9 that concern one node.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use keygate_bench::{decide, durable, http, report, start};
+
+/// Prints each figure beside its yardstick from the same run.
+#[derive(Parser)]
+struct Args {
+    /// Only rows whose group is named: decide, malformed, http, durable, start
+    groups: Vec<String>,
+    /// Where databases are kept between runs
+    #[arg(long, default_value = "target/bench")]
+    folder: PathBuf,
+}
+
+#[expect(clippy::print_stdout, reason = "the report is the product")]
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let wanted = |group: &str| args.groups.is_empty() || args.groups.iter().any(|name| name == group);
+    std::fs::create_dir_all(&args.folder)?;
+    let mut rows = Vec::new();
+    if wanted("malformed") {
+        rows.push(decide::malformed()?);
+    }
+    if wanted("decide") {
+        for (tokens, bar) in [(100_000, 4.0), (1_000_000, 5.0), (10_000_000, 6.0)] {
+            start::eprintln(&format!("deciding among {tokens} tokens …"));
+            rows.extend(decide::measure(tokens, bar)?);
+        }
+    }
+    if wanted("http") {
+        start::eprintln("authorising over HTTP …");
+        rows.push(http::measure(&args.folder)?);
+    }
+    if wanted("durable") {
+        start::eprintln("creating tokens durably …");
+        rows.extend(durable::measure(&args.folder)?);
+    }
+    if wanted("start") {
+        rows.push(start::measure(&args.folder)?);
+    }
+    println!("{}", report::table(&rows));
+    Ok(())
+}

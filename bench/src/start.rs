@@ -1,0 +1,134 @@
+//! A server of our own: starting it, and how long it takes from nothing to serving.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    durable::{Office, fresh},
+    fixture::{self, median},
+    report::{Bar, Row},
+};
+
+/// A server process, ended when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts `keygate serve` on a database, on core 0 with one thread, and waits until it serves.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn keygate(folder: &Path, db: &Path) -> anyhow::Result<Self> {
+        let config = folder.join("one-worker.toml");
+        std::fs::write(&config, "workers = 1\n")?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(beside("keygate")?).args(["serve", "--listen", "127.0.0.1:0"]);
+        command.arg("--db").arg(format!("sqlite:{}", db.display())).arg("--config").arg(&config);
+        command.env("KEYGATE_LOG", "keygate_server=info").stderr(Stdio::piped()).stdin(Stdio::null());
+        let mut child = command.spawn().context("keygate cannot be started: is it built? ./dev bench does")?;
+        let log = BufReader::new(child.stderr.take().context("no log")?);
+        for line in log.lines() {
+            let line = line?;
+            if let Some((_, rest)) = line.split_once("\"address\":\"") {
+                let address = rest.split('"').next().unwrap_or_default().parse()?;
+                return Ok(Self { child, address });
+            }
+        }
+        anyhow::bail!("keygate ended before it served")
+    }
+
+    /// Starts the bare yardstick the same way.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn bare() -> anyhow::Result<Self> {
+        let address: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(beside("bare200")?).arg(address.port().to_string());
+        let server = Self { child: command.spawn().context("bare200 cannot be started")?, address };
+        for _ in 0..200 {
+            if TcpStream::connect(address).is_ok() {
+                return Ok(server);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        anyhow::bail!("bare200 does not answer")
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Ours, and a bench keeps nothing: however it ends is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Measures the start with a million tokens.
+///
+/// # Errors
+/// Whatever goes wrong.
+pub fn measure(folder: &Path) -> anyhow::Result<Row> {
+    let db = database(folder, 1_000_000)?;
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        let start = fixture::now();
+        let server = Server::keygate(folder, &db)?;
+        times.push(start.elapsed().as_secs_f64());
+        drop(server);
+    }
+    let seconds = median(times);
+    Ok(Row {
+        what: "start to serving, 1 M tokens".to_owned(),
+        ours: format!("{seconds:.2} s"),
+        yardstick: "process start to first accept".to_owned(),
+        ratio: seconds,
+        bar: Bar::Most(3.0),
+        note: "every row's seal and last event checked; one core".to_owned(),
+    })
+}
+
+/// A database with this many tokens, whose secrets are [`fixture::secret`]'s. Made once, and kept for the next run.
+///
+/// # Errors
+/// Whatever goes wrong.
+pub fn database(folder: &Path, tokens: u64) -> anyhow::Result<PathBuf> {
+    let (ready, name) = (folder.join(format!("{tokens}.ready")), format!("{tokens}.db"));
+    if ready.exists() {
+        return Ok(folder.join(name));
+    }
+    eprintln(&format!("making a database of {tokens} tokens, once …"));
+    let db = fresh(folder, &name)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let office = Arc::new(runtime.block_on(Office::open(&db))?);
+    runtime.block_on(Arc::clone(&office).make_up_to(tokens))?;
+    drop(office);
+    std::fs::write(ready, "")?;
+    Ok(db)
+}
+
+/// Says what takes long.
+#[expect(clippy::print_stderr, reason = "a bench talks to whoever started it")]
+pub fn eprintln(text: &str) {
+    eprintln!("{text}");
+}
+
+fn beside(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.with_file_name(name))
+}

@@ -1,0 +1,10 @@
+//! The real binary under what a lab is needed for: kills at random moments, a disk that forgets, measured time, secrets
+//! in the wrong places. Each module proves with a negative control that it would see what it looks for.
+
+mod canary;
+mod clock;
+mod crash;
+mod house;
+mod http;
+mod shim;
+mod timing;

@@ -1,0 +1,7 @@
+//! The whole server, as its clients meet it: over TCP, through the door, onto a database in a directory of its own.
+
+mod abuse;
+mod conformance;
+mod house;
+mod recordings;
+mod routes;
