@@ -17,7 +17,7 @@ pub const OWNERS: u64 = 100_000;
 /// The one customer.
 pub const CUSTOMER: CustomerId = CustomerId::from_bits(1);
 /// The one service.
-pub const SERVICE: ServiceId = ServiceId::from_bits(2);
+pub const SERVICE: ServiceId = ServiceId::from_bits(0xfeed_5eed_0123_4567_89ab_cdef_0f1e_2d3c);
 
 /// The one clock of the benches.
 #[must_use]

@@ -20,8 +20,11 @@ const LAUNCHES: usize = 5;
 pub fn measure(folder: &Path) -> anyhow::Result<Row> {
     let db = database(folder, TOKENS)?;
     let tokens: Vec<String> = (0..TOKENS).map(|number| fixture::secret(number).reveal().to_string()).collect();
-    let head = "GET /authz/auth-request HTTP/1.1\r\nHost: authz\r\nX-Original-Method: POST\r\n\
-                X-Original-URL: https://api.example/service/2/purge/front\r\nFastly-Key: ";
+    let head = format!(
+        "GET /authz/auth-request HTTP/1.1\r\nHost: authz\r\nX-Original-Method: POST\r\n\
+         X-Original-URL: https://api.example/service/{}/purge/front\r\nFastly-Key: ",
+        fixture::SERVICE
+    );
     let requests = || Requests::around(head.as_bytes(), &tokens, b"\r\n\r\n");
     let (mut ours, mut bare, mut own_cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAUNCHES {

@@ -8,7 +8,7 @@ use keygate_bench::{decide, durable, http, report, start};
 /// Prints each figure beside its yardstick from the same run.
 #[derive(Parser)]
 struct Args {
-    /// Only rows whose group is named: decide, malformed, http, durable, start
+    /// Only rows whose group is named: malformed, decide (or decide-100000 and so on), http, durable, start
     groups: Vec<String>,
     /// Where databases are kept between runs
     #[arg(long, default_value = "target/bench")]
@@ -24,8 +24,8 @@ fn main() -> anyhow::Result<()> {
     if wanted("malformed") {
         rows.push(decide::malformed()?);
     }
-    if wanted("decide") {
-        for (tokens, bar) in [(100_000, 4.0), (1_000_000, 5.0), (10_000_000, 6.0)] {
+    for (tokens, bar) in [(100_000, 4.0), (1_000_000, 5.0), (10_000_000, 6.0)] {
+        if wanted("decide") || wanted(&format!("decide-{tokens}")) {
             start::eprintln(&format!("deciding among {tokens} tokens …"));
             rows.extend(decide::measure(tokens, bar)?);
         }

@@ -240,7 +240,9 @@ impl Desk {
         let mut head = match begun.and_then(|()| Head::read(&self.db, &self.keys)) {
             Ok(head) => head,
             Err(fault) => {
-                answers.push(self.run_one(first, None));
+                // Whoever waits behind it has waited as long: each gets an answer now, none a turn of its own to wait.
+                let waiting = std::iter::once(first).chain(inbox.try_iter());
+                answers.extend(waiting.map(|message| self.run_one(message, None)));
                 return Err(fault);
             }
         };

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Ask, Batch, Deny, Digest, Policy, Position, ServiceId, Services, Timestamp, Unsure, Verdict, Want,
+    Ask, Batch, Deny, Digest, Policy, Position, ServiceId, Timestamp, Unsure, Verdict, Want,
     decide,
     decide::WantedService,
     policy::{Access, Matched, Unmatched},
@@ -99,7 +99,8 @@ impl Gate {
         if !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let verdict = self.replica.look(digest, |standing, slot| {
+        let with_sudo = self.policy.needs_sudo(want.action);
+        let verdict = self.replica.look(digest, with_sudo, |standing, slot| {
             let verdict = decide(&self.policy, standing, want, now);
             if let (Verdict::Allow(_), Some(client)) = (&verdict, client) {
                 self.usage.mark(&slot.used_at, standing.token, now, client);
@@ -119,12 +120,6 @@ impl Gate {
     #[must_use]
     pub fn wanted_id(&self, id: ServiceId) -> WantedService {
         self.replica.customer_of(id).map_or(WantedService::Unknown, |customer| WantedService::Known(id, customer))
-    }
-
-    /// What a token is limited to, for showing it.
-    #[must_use]
-    pub fn services_of(&self, digest: &Digest) -> Option<Services> {
-        self.replica.look(digest, |standing, _| standing.services.clone())
     }
 
     /// Takes the marks of use that wait to be written.

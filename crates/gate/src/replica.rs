@@ -3,16 +3,17 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
 };
 
 use arc_swap::ArcSwap;
 use keygate_model::{
     ActionSet, Actor, Batch, CustomerId, Digest, Expiry, Policy, Position, Record, ServiceId, Services, Standing,
-    Subject, Timestamp, Unsure, UserId,
+    Subject, Timestamp, TokenId, Unsure, UserId,
     customer::CustomerState,
     record::{CustomerRecord, Owner, TokenRecord, UserRecord},
     user::UserState,
@@ -20,11 +21,11 @@ use keygate_model::{
 
 use crate::{
     shelf::{Shelf, ShelfEnd},
-    table::{Count, Entry, Key, Slot, Table},
+    table::{Count, Entry, Key, NEVER, Slot, Table},
 };
 
 /// A role's number when the policy has no such role.
-const NO_ROLE: u32 = u32::MAX;
+const NO_ROLE: u16 = u16::MAX;
 
 /// Everything there is to know.
 pub(crate) struct Replica {
@@ -32,20 +33,68 @@ pub(crate) struct Replica {
     owners: Shelf<OwnerEntry>,
     customers: Shelf<CustomerEntry>,
     grants: Shelf<Grant>,
-    services: papaya::HashMap<ServiceId, CustomerId>,
+    services: papaya::HashMap<ServiceId, CustomerId, IdHash>,
+    /// Tokens on which sudo was started, and until when it lasts. Few, and asked for by few actions.
+    sudo: papaya::HashMap<TokenId, Timestamp, IdHash>,
     policy: Arc<Policy>,
     roles: Vec<(String, ActionSet)>,
     desk: Mutex<Desk>,
     position: AtomicI64,
 }
 
-/// Whom a token is bound to.
-struct OwnerEntry {
-    /// None: the customer itself.
-    user: Option<UserId>,
+/// Whom a token is bound to, as one word, so that the owners of a hundred thousand tokens stay in the cache: the place
+/// of the customer in the upper half, then the number of the role, then the state.
+struct OwnerEntry(AtomicU64);
+
+/// The word, taken apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct OwnerWord {
     customer: u32,
-    role: AtomicU32,
-    state: AtomicU8,
+    role: u16,
+    state: u8,
+}
+
+impl OwnerEntry {
+    fn new(word: OwnerWord) -> Self {
+        Self(AtomicU64::new(word.pack()))
+    }
+
+    fn load(&self) -> OwnerWord {
+        let word = self.0.load(Ordering::Acquire);
+        OwnerWord { customer: (word >> 32) as u32, role: (word >> 8) as u16, state: word as u8 }
+    }
+
+    fn store(&self, word: OwnerWord) {
+        self.0.store(word.pack(), Ordering::Release);
+    }
+}
+
+impl OwnerWord {
+    fn pack(self) -> u64 {
+        u64::from(self.customer) << 32 | u64::from(self.role) << 8 | u64::from(self.state)
+    }
+}
+
+/// Hashes ids, which are random already, by taking half of them.
+type IdHash = BuildHasherDefault<IdHasher>;
+
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, bits: u128) {
+        self.0 = bits as u64 ^ (bits >> 64) as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 struct CustomerEntry {
@@ -75,7 +124,7 @@ struct Desk {
     grants_end: ShelfEnd,
     owners: HashMap<OwnerKey, u32>,
     customers: HashMap<CustomerId, u32>,
-    grants: HashMap<(String, Services), u32>,
+    grants: HashMap<Services, HashMap<String, u32>>,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -93,7 +142,8 @@ impl Replica {
             owners: Shelf::new(),
             customers: Shelf::new(),
             grants: Shelf::new(),
-            services: papaya::HashMap::new(),
+            services: papaya::HashMap::default(),
+            sudo: papaya::HashMap::default(),
             roles,
             policy,
             desk: Mutex::default(),
@@ -101,34 +151,39 @@ impl Replica {
         }
     }
 
-    /// Looks a token up and hands what is true of it to `see`. None if there is none.
-    pub(crate) fn look<T>(&self, digest: &Digest, see: impl FnOnce(&Standing<'_>, &Slot) -> T) -> Option<T> {
+    /// Looks a token up and hands what is true of it to `see`; with sudo only if it is asked for. None if there is none.
+    pub(crate) fn look<T>(
+        &self,
+        digest: &Digest,
+        with_sudo: bool,
+        see: impl FnOnce(&Standing<'_>, &Slot) -> T,
+    ) -> Option<T> {
         let tokens = self.tokens.load();
         let slot = tokens.find(Key::of(digest))?;
         let entry = slot.entry();
-        let owner = self.owners.get(entry.owner)?;
+        let owner = self.owners.get(entry.owner)?.load();
         let grant = self.grants.get(entry.grant)?;
         let customer = self.customers.get(owner.customer)?;
-        let role = self.roles.get(owner.role.load(Ordering::Acquire) as usize);
-        let (owner_state, customer_state) =
-            (owner.state.load(Ordering::Acquire), customer.state.load(Ordering::Acquire));
-        let unsure = if owner_state == UNKNOWN || customer_state == UNKNOWN {
+        let role = self.roles.get(usize::from(owner.role));
+        let customer_state = customer.state.load(Ordering::Acquire);
+        let unsure = if owner.state == UNKNOWN || customer_state == UNKNOWN {
             Some(Unsure::OwnerMissing)
         } else if grant.scope.is_none() || role.is_none() {
             Some(Unsure::Unsupported)
         } else {
             None
         };
+        let user = (entry.user.bits() != 0).then_some(entry.user);
         let standing = Standing {
             token: entry.id,
-            actor: Actor::Token { token: entry.id, customer: customer.id, user: owner.user },
+            actor: Actor::Token { token: entry.id, customer: customer.id, user },
             customer: customer.id,
             scope: grant.scope.unwrap_or_default(),
             role: role.map_or(ActionSet::EMPTY, |(_, set)| *set),
             services: &grant.services,
             expires: expiry(entry.expires),
-            sudo_until: (entry.sudo_until != 0).then_some(Timestamp::from_micros(entry.sudo_until)),
-            owner_state: match owner_state {
+            sudo_until: if with_sudo { self.sudo.pin().get(&entry.id).copied() } else { None },
+            owner_state: match owner.state {
                 ACTIVE => UserState::Active,
                 DELETED => UserState::Deleted,
                 _ => UserState::Locked,
@@ -193,8 +248,10 @@ impl Replica {
         };
         let place = self.owner_place(desk, record.customer, &Owner::User(record.id));
         if let Some(entry) = place.and_then(|place| self.owners.get(place)) {
-            entry.role.store(self.role_number(&record.role), Ordering::Release);
-            entry.state.store(state, Ordering::Release);
+            let word = entry.load();
+            // People do not move between customers. Where two records disagree, neither is believed.
+            let state = if self.is_customer(word.customer, record.customer) { state } else { UNKNOWN };
+            entry.store(OwnerWord { role: self.role_number(&record.role), state, ..word });
         }
     }
 
@@ -202,25 +259,44 @@ impl Replica {
         let key = Key::of(&record.digest);
         if record.revoked {
             self.tokens.load().remove(&mut desk.count, key);
+            self.sudo.pin().remove(&record.id);
             return;
         }
-        let owner = self.owner_place(desk, record.customer, &record.owner);
-        let grant = self.grant_place(desk, record.scope, record.services);
-        let Some((owner, grant)) = owner.zip(grant) else {
-            tracing::error!(token = %record.id, "the replica is full: this token does not authorise");
+        let Some(entry) = self.entry(desk, &record) else {
+            tracing::error!(token = %record.id, "the replica cannot take this token: it does not authorise");
+            self.tokens.load().remove(&mut desk.count, key);
             return;
         };
-        let entry = Entry {
-            id: record.id,
-            owner,
-            grant,
-            expires: record.expires.date().map_or(i64::MAX, Timestamp::micros),
-            sudo_until: record.sudo_until.map_or(0, Timestamp::micros),
+        match record.sudo_until {
+            Some(until) => self.sudo.pin().insert(record.id, until),
+            None => self.sudo.pin().remove(&record.id),
         };
         if let Some(larger) = self.tokens.load().outgrown(&mut desk.count) {
             self.tokens.store(larger.into());
         }
         self.tokens.load().put(&mut desk.count, key, &entry);
+    }
+
+    /// What the table holds of a token. None if its owner is another customer's, or the shelves are full.
+    fn entry(&self, desk: &mut Desk, record: &TokenRecord) -> Option<Entry> {
+        let owner = self.owner_place(desk, record.customer, &record.owner)?;
+        if !self.is_customer(self.owners.get(owner)?.load().customer, record.customer) {
+            return None;
+        }
+        let expires = match record.expires {
+            Expiry::Never => NEVER,
+            Expiry::At(at) => u32::try_from(at.seconds().max(0)).unwrap_or(NEVER - 1).min(NEVER - 1),
+        };
+        let user = match record.owner {
+            Owner::User(user) => user,
+            Owner::Customer { .. } => UserId::from_bits(0),
+        };
+        let grant = self.grant_place(desk, &record.scope, &record.services)?;
+        Some(Entry { id: record.id, user, owner, grant, expires })
+    }
+
+    fn is_customer(&self, place: u32, id: CustomerId) -> bool {
+        self.customers.get(place).is_some_and(|entry| entry.id == id)
     }
 
     /// Forgets what was said about a thing: what depended on it cannot be told any more, or is gone.
@@ -232,7 +308,7 @@ impl Replica {
             }
             Subject::User(id) => {
                 let place = desk.owners.get(&OwnerKey::User(id)).and_then(|place| self.owners.get(*place));
-                place.inspect(|entry| entry.state.store(UNKNOWN, Ordering::Release));
+                place.inspect(|entry| entry.store(OwnerWord { state: UNKNOWN, ..entry.load() }));
             }
             Subject::Service(id) => {
                 self.services.pin().remove(&id);
@@ -252,39 +328,36 @@ impl Replica {
     }
 
     fn owner_place(&self, desk: &mut Desk, customer: CustomerId, owner: &Owner) -> Option<u32> {
-        let (key, user, role, state) = match owner {
-            Owner::User(user) => (OwnerKey::User(*user), Some(*user), NO_ROLE, UNKNOWN),
-            Owner::Customer { role } => {
-                (OwnerKey::Customer(customer, role.clone()), None, self.role_number(role), ACTIVE)
-            }
+        let (key, role, state) = match owner {
+            Owner::User(user) => (OwnerKey::User(*user), NO_ROLE, UNKNOWN),
+            Owner::Customer { role } => (OwnerKey::Customer(customer, role.clone()), self.role_number(role), ACTIVE),
         };
         if let Some(place) = desk.owners.get(&key) {
             return Some(*place);
         }
         let customer = self.customer_place(desk, customer)?;
-        let entry = OwnerEntry { user, customer, role: AtomicU32::new(role), state: AtomicU8::new(state) };
+        let entry = OwnerEntry::new(OwnerWord { customer, role, state });
         let place = self.owners.push(&mut desk.owners_end, entry)?;
         desk.owners.insert(key, place);
         Some(place)
     }
 
-    fn grant_place(&self, desk: &mut Desk, scope: String, services: Services) -> Option<u32> {
-        let key = (scope, services);
-        if let Some(place) = desk.grants.get(&key) {
+    fn grant_place(&self, desk: &mut Desk, scope: &str, services: &Services) -> Option<u32> {
+        if let Some(place) = desk.grants.get(services).and_then(|scopes| scopes.get(scope)) {
             return Some(*place);
         }
-        let grant = Grant { scope: self.policy.scopes(&key.0), services: key.1.clone() };
+        let grant = Grant { scope: self.policy.scopes(scope), services: services.clone() };
         let place = self.grants.push(&mut desk.grants_end, grant)?;
-        desk.grants.insert(key, place);
+        desk.grants.entry(services.clone()).or_default().insert(scope.to_owned(), place);
         Some(place)
     }
 
-    fn role_number(&self, role: &str) -> u32 {
+    fn role_number(&self, role: &str) -> u16 {
         let number = self.roles.iter().position(|(name, _)| name == role);
-        number.and_then(|number| u32::try_from(number).ok()).unwrap_or(NO_ROLE)
+        number.and_then(|number| u16::try_from(number).ok()).unwrap_or(NO_ROLE)
     }
 }
 
-fn expiry(micros: i64) -> Expiry {
-    if micros == i64::MAX { Expiry::Never } else { Expiry::At(Timestamp::from_micros(micros)) }
+fn expiry(seconds: u32) -> Expiry {
+    if seconds == NEVER { Expiry::Never } else { Expiry::At(Timestamp::from_seconds(i64::from(seconds))) }
 }

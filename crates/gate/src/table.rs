@@ -5,9 +5,9 @@
 //! anew. So a reader who has seen a key sees what belongs to it, and nothing is ever half of one token and half of
 //! another. `docs/decisions/replica.md` has the alternatives and their measurements.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use keygate_model::{Digest, TokenId};
+use keygate_model::{Digest, TokenId, UserId};
 
 /// Key of a slot that was never used: a search ends here.
 const EMPTY: u64 = 0;
@@ -39,29 +39,31 @@ impl Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) id: TokenId,
+    /// The user it is bound to. Zero for none: it is no id that anybody draws.
+    pub(crate) user: UserId,
     /// Place of its owner on the shelf of owners.
     pub(crate) owner: u32,
     /// Place of its grant on the shelf of grants.
     pub(crate) grant: u32,
-    /// Microseconds; `i64::MAX` for never.
-    pub(crate) expires: i64,
-    /// Microseconds; 0 for none.
-    pub(crate) sudo_until: i64,
+    /// Seconds since 1970, or [`NEVER`].
+    pub(crate) expires: u32,
 }
+
+/// An expiry that does not come.
+pub(crate) const NEVER: u32 = u32::MAX;
 
 /// One token: exactly one cache line.
 #[repr(align(64))]
 pub(crate) struct Slot {
     first: AtomicU64,
     second: AtomicU64,
-    id_high: AtomicU64,
-    id_low: AtomicU64,
+    id: [AtomicU64; 2],
+    user: [AtomicU64; 2],
     /// Owner in the upper half, grant in the lower, so that both change together.
     who: AtomicU64,
-    expires: AtomicI64,
-    sudo_until: AtomicI64,
-    /// When it was last noted as used, in microseconds.
-    pub(crate) used_at: AtomicI64,
+    expires: AtomicU32,
+    /// When it was last noted as used, in seconds since 1970.
+    pub(crate) used_at: AtomicU32,
 }
 
 impl Slot {
@@ -69,34 +71,31 @@ impl Slot {
         Self {
             first: AtomicU64::new(EMPTY),
             second: AtomicU64::new(0),
-            id_high: AtomicU64::new(0),
-            id_low: AtomicU64::new(0),
+            id: [AtomicU64::new(0), AtomicU64::new(0)],
+            user: [AtomicU64::new(0), AtomicU64::new(0)],
             who: AtomicU64::new(0),
-            expires: AtomicI64::new(0),
-            sudo_until: AtomicI64::new(0),
-            used_at: AtomicI64::new(0),
+            expires: AtomicU32::new(0),
+            used_at: AtomicU32::new(0),
         }
     }
 
     /// What is in it. Only for a slot whose key was just seen.
     pub(crate) fn entry(&self) -> Entry {
         let who = self.who.load(Ordering::Acquire);
-        let high = u128::from(self.id_high.load(Ordering::Relaxed));
         Entry {
-            id: TokenId::from_bits(high << 64 | u128::from(self.id_low.load(Ordering::Relaxed))),
+            id: TokenId::from_bits(load(&self.id)),
+            user: UserId::from_bits(load(&self.user)),
             owner: (who >> 32) as u32,
             grant: who as u32,
             expires: self.expires.load(Ordering::Acquire),
-            sudo_until: self.sudo_until.load(Ordering::Acquire),
         }
     }
 
     /// Writes everything but the key.
     fn fill(&self, entry: &Entry) {
-        self.id_high.store((entry.id.bits() >> 64) as u64, Ordering::Relaxed);
-        self.id_low.store(entry.id.bits() as u64, Ordering::Relaxed);
+        store(&self.id, entry.id.bits());
+        store(&self.user, entry.user.bits());
         self.expires.store(entry.expires, Ordering::Release);
-        self.sudo_until.store(entry.sudo_until, Ordering::Release);
         self.who.store(u64::from(entry.owner) << 32 | u64::from(entry.grant), Ordering::Release);
     }
 
@@ -104,6 +103,15 @@ impl Slot {
         let first = self.first.load(Ordering::Acquire);
         Key(first, self.second.load(Ordering::Relaxed))
     }
+}
+
+fn load(halves: &[AtomicU64; 2]) -> u128 {
+    u128::from(halves[0].load(Ordering::Relaxed)) << 64 | u128::from(halves[1].load(Ordering::Relaxed))
+}
+
+fn store(halves: &[AtomicU64; 2], bits: u128) {
+    halves[0].store((bits >> 64) as u64, Ordering::Relaxed);
+    halves[1].store(bits as u64, Ordering::Relaxed);
 }
 
 /// The table. Writing methods take the writer's [`Count`].
@@ -184,6 +192,9 @@ impl Table {
         let mut fresh = Count::default();
         for slot in self.slots.iter().filter(|slot| slot.first.load(Ordering::Acquire) > GONE) {
             larger.put(&mut fresh, slot.key(), &slot.entry());
+            if let Some(moved) = larger.find(slot.key()) {
+                moved.used_at.store(slot.used_at.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
         }
         *count = fresh;
         Some(larger)
@@ -222,7 +233,7 @@ mod tests {
 
     fn entry(number: u32) -> Entry {
         let id = TokenId::from_bits(u128::from(number) << 70 | u128::from(number));
-        Entry { id, owner: number, grant: !number, expires: i64::from(number), sudo_until: 0 }
+        Entry { id, user: UserId::from_bits(u128::from(number) << 65), owner: number, grant: !number, expires: number }
     }
 
     fn key(number: u32) -> Key {

@@ -3,14 +3,14 @@
 
 use std::{
     net::IpAddr,
-    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
 use crossbeam_queue::ArrayQueue;
 use keygate_model::{Timestamp, TokenId};
 
 /// How long a token's last note stands for further uses.
-const NOTE_EVERY_MICROS: i64 = 10_000_000;
+const NOTE_EVERY_SECONDS: u32 = 10;
 
 /// How many notes wait at most for the next flush.
 const NOTES_MAX: usize = 65_536;
@@ -52,11 +52,12 @@ impl Usage {
     }
 
     /// Notes a use, unless the last note is recent.
-    pub(crate) fn mark(&self, used_at: &AtomicI64, token: TokenId, now: Timestamp, client: Client<'_>) {
-        if now.micros() - used_at.load(Ordering::Relaxed) < NOTE_EVERY_MICROS {
+    pub(crate) fn mark(&self, used_at: &AtomicU32, token: TokenId, now: Timestamp, client: Client<'_>) {
+        let second = u32::try_from(now.seconds()).unwrap_or(u32::MAX);
+        if second.saturating_sub(used_at.load(Ordering::Relaxed)) < NOTE_EVERY_SECONDS {
             return;
         }
-        used_at.store(now.micros(), Ordering::Relaxed);
+        used_at.store(second, Ordering::Relaxed);
         if self.notes.is_full() {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;

@@ -41,19 +41,31 @@ impl Method {
     }
 }
 
-/// A path as it stood in the request, known to mean the same to everybody who reads it.
+/// A path as it stood in the request, and whether it means the same to everybody who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Path<'a> {
     raw: &'a str,
-    clean: bool,
+    reading: Reading,
+}
+
+/// How many ways there are to read a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reading {
+    /// One.
+    Plain,
+    /// One, for whoever takes the rest of it as it stands: it has `//`, `;` or escapes in it, as a URL may.
+    Open,
+    /// Several: dot segments, control characters, backslashes, broken escapes.
+    Ambiguous,
 }
 
 impl<'a> Path<'a> {
     /// Looks at a path without its query. One that another server could read otherwise (`..`, `//`, `%2f`, `;`, …,
-    /// SECURITY-BAR T-21) matches no route but one that takes its rest as it stands.
+    /// SECURITY-BAR T-21) matches no route but one that takes its rest as it stands, and with dot segments not even
+    /// that.
     #[must_use]
     pub fn new(raw: &'a str) -> Self {
-        Self { raw, clean: is_clean(raw.as_bytes()) }
+        Self { raw, reading: reading(raw.as_bytes()) }
     }
 
     /// The text.
@@ -62,10 +74,10 @@ impl<'a> Path<'a> {
         self.raw
     }
 
-    /// Whether there is one way to read it.
+    /// How many ways there are to read it.
     #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.clean
+    pub fn reading(&self) -> Reading {
+        self.reading
     }
 }
 
@@ -79,48 +91,72 @@ pub struct Ask<'a> {
     pub secret: Presented<'a>,
 }
 
-/// Whether no server could read this path in two ways.
-pub(crate) fn is_clean(path: &[u8]) -> bool {
+/// Bytes that mean themselves wherever they stand in a path.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte < 0x7f {
+        plain[byte as usize] = !matches!(byte, b'/' | b'%' | b'\\' | b';' | b'#' | b'?');
+        byte += 1;
+    }
+    plain
+};
+
+fn reading(path: &[u8]) -> Reading {
     if path.first() != Some(&b'/') {
-        return false;
+        return Reading::Ambiguous;
     }
-    let mut at = 0;
-    while at < path.len() {
-        let fine = match path[at] {
-            b'/' => !starts_dots_or_slash(&path[at + 1..]),
-            b'%' => is_plain_escape(path.get(at + 1..at + 3)),
-            b'\\' | b';' | b'#' | b'?' | 0..=b' ' | 0x7f.. => false,
-            _ => true,
-        };
-        if !fine {
-            return false;
+    let mut worst = Reading::Plain;
+    for (at, byte) in path.iter().enumerate() {
+        if PLAIN[usize::from(*byte)] {
+            continue;
         }
-        at += 1;
+        let reading = match byte {
+            b'/' => segment(&path[at + 1..]),
+            b'%' => escape(path.get(at + 1..at + 3)),
+            b';' => Reading::Open,
+            _ => Reading::Ambiguous,
+        };
+        worst = worst.max(reading);
     }
-    true
+    worst
 }
 
-/// Whether the segment that starts here is empty with another after it, or `.` or `..`.
-fn starts_dots_or_slash(rest: &[u8]) -> bool {
-    let end = |from: usize| rest.get(from).is_none_or(|byte| *byte == b'/');
-    match rest.first() {
-        Some(b'/') => true,
-        Some(b'.') => end(1) || (rest.get(1) == Some(&b'.') && end(2)),
-        _ => false,
+/// What a segment that starts here is: empty with another after it, a dot segment in any spelling, or plain so far.
+fn segment(rest: &[u8]) -> Reading {
+    let Some(first) = rest.first() else { return Reading::Plain };
+    match first {
+        b'/' => Reading::Open,
+        b'.' | b'%' if is_dots(rest) => Reading::Ambiguous,
+        _ => Reading::Plain,
     }
 }
 
-/// Whether `%` is followed by two digits that decode to nothing a path reader treats specially.
-fn is_plain_escape(digits: Option<&[u8]>) -> bool {
+/// Whether the segment that starts here is one or two dots, plain or escaped, up to a slash, a parameter or the end.
+fn is_dots(mut rest: &[u8]) -> bool {
+    for dots in 0..3 {
+        rest = match rest {
+            [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] => rest,
+            [] | [b'/' | b';', ..] => return dots > 0,
+            [b'%', b'2', b'f' | b'F', ..] | [b'%', b'5', b'c' | b'C', ..] => return dots > 0,
+            _ => return false,
+        };
+    }
+    false
+}
+
+/// What an escape is. One of a character that needs none is a second spelling; one of a separator hides it.
+fn escape(digits: Option<&[u8]>) -> Reading {
     let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
     let decoded = match digits {
         Some(&[high, low]) => hex(high).zip(hex(low)).map(|(high, low)| high << 4 | low),
         _ => None,
     };
     match decoded {
-        None => false,
-        Some(b'/' | b'\\' | b'.' | b'%' | b';' | 0..=0x1f | 0x7f | 0xc0 | 0xc1 | 0xf5..) => false,
-        Some(_) => true,
+        None | Some(0..=0x1f | 0x7f | 0xc0 | 0xc1 | 0xf5..) => Reading::Ambiguous,
+        Some(b'/' | b'\\' | b'%' | b';' | b'-' | b'.' | b'_' | b'~') => Reading::Open,
+        Some(byte) if byte.is_ascii_alphanumeric() => Reading::Open,
+        Some(_) => Reading::Plain,
     }
 }
 
@@ -129,20 +165,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_two_servers_read_in_two_ways_is_not_clean() {
+    fn what_two_servers_read_in_two_ways_is_ambiguous() {
         for path in [
-            "", "tokens", "//admin", "/a//b", "/a/./b", "/public/../admin", "/public/..", "/public/%2e%2e/admin",
-            "/public/..;/admin", "/admin;x=1", "/a%2fb", "/a%2Fb", "/a%5cb", "/a\\b", "/%252f", "/%00", "/%c0%af",
-            "/a#b", "/a b", "/é", "/%", "/%4", "/%zz", "*", "http://evil/admin",
+            "", "tokens", "/a/./b", "/public/../admin", "/public/..", "/public/%2e%2e/admin", "/public/.%2E/admin",
+            "/public/..;/admin", "/a\\b", "/%00", "/%c0%af", "/a#b", "/a b", "/é", "/%", "/%4", "/%zz", "*",
+            "http://evil/admin", "/purge/../tokens", "/a/..%2fb", "/a\u{1}",
         ] {
-            assert!(!Path::new(path).is_clean(), "{path}");
+            assert_eq!(Path::new(path).reading(), Reading::Ambiguous, "{path}");
         }
     }
 
     #[test]
-    fn plain_paths_are_clean() {
-        for path in ["/", "/tokens/self", "/.well-known/x", "/a/..b/c.d", "/user/a%40b+c@d", "/x%20y", "/%F0%9F%94%91"] {
-            assert!(Path::new(path).is_clean(), "{path}");
+    fn what_a_url_may_hold_is_open_at_most() {
+        let open = ["//admin", "/a//b", "/admin;x=1", "/a%2fb", "/a%5cb", "/%252f", "/%61dmin", "/purge/http://x/y"];
+        for path in open {
+            assert_eq!(Path::new(path).reading(), Reading::Open, "{path}");
+        }
+    }
+
+    #[test]
+    fn plain_paths_are_plain() {
+        let plain = ["/", "/tokens/self", "/.well-known/x", "/a/..b/c.d", "/a/...", "/user/a%40b+c@d", "/x%20y", "/%F0%9F%94%91"];
+        for path in plain {
+            assert_eq!(Path::new(path).reading(), Reading::Plain, "{path}");
         }
     }
 }

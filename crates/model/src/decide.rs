@@ -190,7 +190,8 @@ pub fn decide(policy: &Policy, standing: &Standing<'_>, want: &Want, now: Timest
         Ok(service) => service,
         Err(deny) => return Verdict::Deny(deny),
     };
-    if policy.needs_sudo(want.action) && !standing.sudo_until.is_some_and(|until| now < until) {
+    let in_sudo = standing.sudo_until.is_some_and(|until| now < until);
+    if policy.needs_sudo(want.action) && !in_sudo {
         return Verdict::Deny(Deny::Sudo);
     }
     Verdict::Allow(Permit::granted(standing.actor, want.action, standing.customer, service))

@@ -136,12 +136,13 @@ impl<'a> Presented<'a> {
             return Err(Malformed::Shape);
         }
         let kind = Kind::of_letter(rest[0]).ok_or(Malformed::Shape)?;
-        if !base62::is_base62(&rest[KIND_LEN..]) {
-            return Err(Malformed::Shape);
-        }
+        // The checksum first: of all that is wrong with a secret, it is the cheapest to find.
         let (body, checksum) = text.split_at(text.len() - CHECKSUM_LEN);
         if base62::decode_u32(checksum) != Some(crc32fast::hash(body)) {
             return Err(Malformed::Checksum);
+        }
+        if !base62::is_base62(&rest[KIND_LEN..]) {
+            return Err(Malformed::Shape);
         }
         Ok(Self { text, kind })
     }

@@ -33,11 +33,13 @@ pub(crate) fn answer<B>(app: &App, request: &Request<B>, peer: SocketAddr) -> Re
 }
 
 fn decide(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Verdict {
-    let original = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let original = |name: HeaderName| headers.get(name).map(|value| std::str::from_utf8(value.as_bytes()));
     let Some((method, url)) = original(METHOD).zip(original(URL)) else {
         // A proxy that does not say what it was asked for cannot be answered (SECURITY-BAR B17).
         return Verdict::CannotTell(Unsure::ProxyMisconfigured);
     };
+    // Bytes that are no text come from the client, not from the proxy.
+    let (Ok(method), Ok(url)) = (method, url) else { return Verdict::Deny(Deny::AmbiguousPath) };
     let Some(method) = Method::parse(method) else { return Verdict::Deny(Deny::NoRoute) };
     let secret = match credential(headers) {
         Ok(secret) => secret,
@@ -47,7 +49,7 @@ fn decide(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Verdict {
         Ok(secret) => secret,
         Err(why) => return Verdict::Deny(Deny::Malformed(why)),
     };
-    let user_agent = original(header::USER_AGENT).unwrap_or_default();
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let client = Client { ip: peer.ip(), user_agent };
     let ask = Ask { method, path: Path::new(path_of(url)), secret };
     app.gate.authorize(&ask, client, app.clock.now())

@@ -9,7 +9,7 @@ use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
 
-use crate::error::Problem;
+use crate::error::{Problem, said_back};
 
 /// The largest body of the API, in bytes.
 const BODY_LEN_MAX: usize = 64 * 1024;
@@ -48,7 +48,7 @@ impl Fields {
             Self::default()
         } else if kind.contains("json") || (kind.is_empty() && body.first() == Some(&b'{')) {
             let Members(members) = serde_json::from_slice(body)
-                .map_err(|why| Problem::bad_request("body_invalid", format!("The body is not a JSON object: {why}")))?;
+                .map_err(|why| Problem::bad_request("body_invalid", not_json(&why)))?;
             Self(members)
         } else {
             let pairs = form_urlencoded::parse(body);
@@ -62,7 +62,7 @@ impl Fields {
         for (place, (name, _)) in self.0.iter().enumerate() {
             let list = matches!(name.as_str(), "services[]" | "services");
             if !list && self.0[..place].iter().any(|(earlier, _)| earlier == name) {
-                return Err(Problem::bad_request("duplicate_field", format!("The field '{name}' comes twice")));
+                return Err(Problem::bad_request("duplicate_field", format!("The field '{}' comes twice", said_back(name))));
             }
         }
         Ok(self)
@@ -71,7 +71,7 @@ impl Fields {
     /// Refuses fields that mean nothing here: what is ignored silently is a limit that its sender believes in.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), Problem> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(Problem::bad_request("unknown_field", format!("There is no field '{name}' here"))),
+            Some((name, _)) => Err(Problem::bad_request("unknown_field", format!("There is no field '{}' here", said_back(name)))),
             None => Ok(()),
         }
     }
@@ -107,6 +107,11 @@ impl Fields {
         }
         Ok(texts)
     }
+}
+
+/// Where the body stops being JSON. What stands there is not said: it may be a password.
+fn not_json(why: &serde_json::Error) -> String {
+    format!("The body is not a JSON object: look at line {} column {}", why.line(), why.column())
 }
 
 /// The members of a JSON object, repeated names included: a map would keep one of them in silence.

@@ -12,7 +12,7 @@ use axum::{
 use keygate_authority::Origin;
 use keygate_gate::Client;
 use keygate_model::{
-    Ask, Deny, Digest, Method, Path, Verdict,
+    Action, Ask, Deny, Digest, Method, Path, Verdict,
     policy::{Access, Unmatched},
     token::{Brand, Presented},
 };
@@ -54,10 +54,10 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
     if let Some(code) = code {
         app.metrics.refused(code);
     }
-    // The route's pattern, never the path: people put secrets into paths and queries.
+    // The route's pattern, never the path, and no method of the caller's own: people put secrets anywhere.
     tracing::info!(
         request_id = origin.request_id,
-        %method,
+        method = if Method::parse(method.as_str()).is_some() { method.as_str() } else { "other" },
         route = route.as_ref().map_or("none", MatchedPath::as_str),
         status = response.status().as_u16(),
         code,
@@ -81,7 +81,9 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
     if METHOD_OVERRIDES.iter().any(|name| parts.headers.contains_key(*name)) {
         return Err(refuse(Deny::MethodOverride));
     }
-    if has_secret_in_query(parts.uri.query(), &app.brand) {
+    // The query of a URL to purge is a page's, and its names are the site's. A secret of ours may not stand even there.
+    let names = if access == Access::Action(Action::PURGE_URL) { &[][..] } else { &SECRET_PARAMETERS };
+    if has_secret_in_query(parts.uri.query(), names, &app.brand) {
         tracing::warn!(request_id = origin.request_id, client = origin.ip, "a credential in a URL: exposed, revoke it");
         return Err(refuse(Deny::InUrl));
     }
@@ -158,11 +160,11 @@ fn strip_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-fn has_secret_in_query(query: Option<&str>, brand: &Brand) -> bool {
+fn has_secret_in_query(query: Option<&str>, names: &[&str], brand: &Brand) -> bool {
     let query = query.unwrap_or_default();
     let brandish = format!("{}u_", brand.as_str());
     form_urlencoded::parse(query.as_bytes())
-        .any(|(name, value)| SECRET_PARAMETERS.contains(&&*name.to_ascii_lowercase()) || value.starts_with(&brandish))
+        .any(|(name, value)| names.contains(&&*name.to_ascii_lowercase()) || value.starts_with(&brandish))
 }
 
 fn origin(app: &App, parts: &Parts) -> Origin {
@@ -235,8 +237,10 @@ mod tests {
     #[test]
     fn secrets_in_urls_are_seen() {
         for query in ["api_key=x", "a=1&Access_Token=x", "q=kgu_abc"] {
-            assert!(has_secret_in_query(Some(query), &Brand::default()), "{query}");
+            assert!(has_secret_in_query(Some(query), &SECRET_PARAMETERS, &Brand::default()), "{query}");
         }
-        assert!(!has_secret_in_query(Some("page=1&name=kg"), &Brand::default()));
+        assert!(!has_secret_in_query(Some("page=1&name=kg"), &SECRET_PARAMETERS, &Brand::default()));
+        assert!(!has_secret_in_query(Some("token=x"), &[], &Brand::default()), "a page's own");
+        assert!(has_secret_in_query(Some("token=kgu_abc"), &[], &Brand::default()), "ours, wherever it stands");
     }
 }

@@ -57,7 +57,8 @@ impl Problem {
 
     /// Something that is not there, or not for this caller.
     pub(crate) fn missing(noun: &str, id: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "Record not found").detail(format!("Cannot find {noun} '{id}'"))
+        let detail = format!("Cannot find {noun} '{}'", said_back(id));
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Record not found").detail(detail)
     }
 
     /// A handler wants a caller where the policy asks for none: refused, since nobody decided.
@@ -130,6 +131,13 @@ impl Problem {
         body.insert("code".to_owned(), self.code.into());
         body.into()
     }
+}
+
+/// Text of the caller's as an answer repeats it. Answers end up in logs, so what may be a secret in the wrong place is
+/// left out: only what is as short and plain as an id or a field's name is repeated.
+pub(crate) fn said_back(text: &str) -> &str {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.[]".contains(&byte);
+    if text.len() <= 24 && text.bytes().all(plain) { text } else { "…" }
 }
 
 /// 401 in the recorded words. RFC 6750 §3 names an error only where a credential was shown.

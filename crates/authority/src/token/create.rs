@@ -206,7 +206,9 @@ fn services(
     let Some(wanted) = wanted else { return Ok(widest) };
     let mut ids = Vec::new();
     for text in &wanted {
-        let missing = || Fault::invalid("service_not_found", format!("Cannot find service '{text}'"));
+        // Longer than an id is, it may be a secret in the wrong place, and is not repeated.
+        let shown = if text.len() <= 24 { text } else { "…" };
+        let missing = || Fault::invalid("service_not_found", format!("Cannot find service '{shown}'"));
         let id: ServiceId = text.parse().map_err(|_| missing())?;
         match service::find_in(write.db(), write.keys(), customer, id) {
             Ok(row) if row.deleted_at.is_none() => ids.push(id),

@@ -12,7 +12,7 @@ use keygate_model::{
 };
 
 use crate::house::{
-    House, PASSWORD, Person, at, attempt, noon, operator, password, permit, said, seconds_later,
+    House, PASSWORD, Person, at, attempt, details, noon, operator, password, permit, said, seconds_later,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,7 +169,10 @@ async fn by_tokens(house: &House, ada: &Person, cast: &mut Cast) {
     let authenticator = house.enrol(ada, FactorState::Waiting).await;
     let before = keygate_model::Timestamp::from_seconds(noon().seconds() - 30);
     let code = authenticator.code(before);
-    authority.confirm_factor(&operator(ada.customer), &at(before), ada.id, code.as_bytes()).await.expect("done");
+    authority
+        .confirm_factor(&operator(ada.customer), &at(before), ada.id, code.as_bytes())
+        .await
+        .expect("done");
     house.try_code(ada, &authenticator.wrong_code(noon()), noon()).await.expect_err("a wrong code");
     let root = house.try_code(ada, &authenticator.code(noon()), noon()).await.expect("done");
     let may = |action| permit(&root, action, None);
@@ -255,7 +258,7 @@ async fn bug_role_changes_tell_the_role_that_they_replaced() {
     let changes = events.iter().filter(|row| row.kind == "user.update");
     let mut role = "superuser".to_owned();
     for change in changes {
-        let details: serde_json::Value = serde_json::from_str(&change.metadata).unwrap();
+        let details = details(change);
         assert_eq!(details["old"]["role"], role.as_str(), "at {}", change.position.0);
         role = details["new"]["role"].as_str().unwrap().to_owned();
     }

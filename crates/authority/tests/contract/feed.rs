@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use keygate_authority::Authority;
 use keygate_model::{Record, Subject, user::UserState};
 
 use crate::house::{House, at, noon, operator};
@@ -35,6 +36,17 @@ async fn what_another_process_writes_is_heard_within_a_second() {
     };
     assert!(within_a_second(locked).await);
     assert_eq!(house.told.position(), other.told.position());
+    house.count().await;
+}
+
+#[tokio::test]
+async fn a_command_that_tells_nobody_is_heard_by_the_house_beside_it() {
+    let house = House::new();
+    let ada = house.person("ada").await;
+    let token = house.token(&ada).await;
+    let command = Authority::open_silently(house.ground.settings()).unwrap();
+    command.revoke(&operator(ada.customer), &at(noon()), vec![token.id]).await.unwrap();
+    assert!(within_a_second(|| !house.told.lives(token.id)).await);
     house.count().await;
 }
 

@@ -135,13 +135,21 @@ impl House {
     }
 
     pub(crate) async fn enrol(&self, person: &Person, state: FactorState) -> Authenticator {
+        self.try_enrol(person, state).await.expect("a factor")
+    }
+
+    pub(crate) async fn try_enrol(
+        &self,
+        person: &Person,
+        state: FactorState,
+    ) -> Result<Authenticator, Fault> {
         let (seed, nonce) = (self.ground.draw(), self.ground.draw());
         let recovery = std::array::from_fn(|_| self.ground.draw());
         let entropy = FactorEntropy { seed, nonce, recovery };
         let (operator, origin) = (operator(person.customer), at(noon()));
-        let enrolled = self.authority.enrol_factor(&operator, &origin, person.id, entropy, state).await;
-        let codes = enrolled.expect("a factor").recovery_codes;
-        Authenticator { seed, recovery: codes.iter().map(|code| code.to_string()).collect() }
+        let shown = self.authority.enrol_factor(&operator, &origin, person.id, entropy, state).await?;
+        let recovery = shown.recovery_codes.iter().map(|code| code.to_string()).collect();
+        Ok(Authenticator { seed, recovery })
     }
 
     /// A token of everything, by password.

@@ -1,7 +1,9 @@
 use keygate_authority::{factor::FactorState, token::Order};
 use keygate_model::user::UserState;
 
-use crate::house::{House, PASSWORD, at, attempt, noon, operator, said, seconds_later};
+use serde_json::json;
+
+use crate::house::{House, PASSWORD, at, attempt, details, noon, operator, said, seconds_later};
 
 #[tokio::test]
 async fn unknown_login_wrong_password_and_locked_person_are_told_alike() {
@@ -36,14 +38,13 @@ async fn a_login_tells_how_it_was_proved() {
     house.try_code(&ada, &authenticator.code(noon()), noon()).await.unwrap();
     house.try_code(&ada, &authenticator.recovery[0], noon()).await.unwrap();
     let events = house.events(ada.customer).await;
-    let details: Vec<_> =
-        events.iter().filter(|row| row.kind == "user.login").map(|row| &row.metadata).collect();
+    let told: Vec<_> = events.iter().filter(|row| row.kind == "user.login").map(details).collect();
     assert_eq!(
-        details,
+        told,
         [
-            r#"{"second_factor":"none"}"#,
-            r#"{"second_factor":"totp"}"#,
-            r#"{"recovery_codes_left":9,"second_factor":"recovery_code"}"#,
+            json!({ "second_factor": "none" }),
+            json!({ "second_factor": "totp" }),
+            json!({ "second_factor": "recovery_code", "recovery_codes_left": 9 }),
         ]
     );
 }

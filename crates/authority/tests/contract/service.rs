@@ -4,7 +4,9 @@ use keygate_authority::{
 };
 use keygate_model::{Action, CustomerId, Record, ServiceId, Subject};
 
-use crate::house::{House, at, noon, operator, permit, said, seconds_later};
+use serde_json::json;
+
+use crate::house::{House, at, details, noon, operator, permit, said, seconds_later};
 
 async fn create(
     house: &House,
@@ -110,14 +112,13 @@ async fn an_update_tells_old_and_new_of_what_changed() {
     assert_eq!(update(&house, &token, id, both).await, "fine");
     let same_name = Changes { name: Some("store".to_owned()), comment: Some("newer".to_owned()) };
     assert_eq!(update(&house, &token, id, same_name).await, "fine");
-    let details: Vec<_> = house.events(ada.customer).await;
-    let details: Vec<_> =
-        details.iter().filter(|row| row.kind == "service.update").map(|row| &row.metadata).collect();
+    let events = house.events(ada.customer).await;
+    let told: Vec<_> = events.iter().filter(|row| row.kind == "service.update").map(details).collect();
     assert_eq!(
-        details,
+        told,
         [
-            r#"{"new":{"comment":"new","name":"store"},"old":{"comment":"","name":"shop"}}"#,
-            r#"{"new":{"comment":"newer"},"old":{"comment":"new"}}"#,
+            json!({ "old": { "name": "shop", "comment": "" }, "new": { "name": "store", "comment": "new" } }),
+            json!({ "old": { "comment": "new" }, "new": { "comment": "newer" } }),
         ]
     );
     let row = house.authority.service(&permit(&token, Action::SERVICE_READ, Some(id))).await.unwrap();

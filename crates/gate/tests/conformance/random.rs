@@ -18,8 +18,11 @@ const ASKS: usize = 24;
 /// Noon of some day; dates are drawn close to it.
 const AT: i64 = 1_893_499_200_000_000;
 
-/// Twice as many good ones as others, or hardly anything would be allowed.
-const SCOPES: [&str; 12] = [
+/// More good ones than others, or hardly anything would be allowed.
+const SCOPES: [&str; 15] = [
+    "global",
+    "global",
+    "global",
     "global",
     "global",
     "global",
@@ -33,37 +36,48 @@ const SCOPES: [&str; 12] = [
     "root",
     "global root",
 ];
-const ROLES: [&str; 8] = ["superuser", "superuser", "engineer", "engineer", "billing", "user", "wizard", ""];
+const ROLES: [&str; 12] = [
+    "superuser",
+    "superuser",
+    "superuser",
+    "superuser",
+    "engineer",
+    "engineer",
+    "engineer",
+    "engineer",
+    "billing",
+    "user",
+    "wizard",
+    "",
+];
 const ACTIONS: [&str; 5] =
     ["token:revoke_any", "token:read_any", "service:list", "purge:url", "token:create"];
-const METHODS: [&str; 9] = ["GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "PATCH", "BREW"];
-const PATHS: [&str; 24] = [
-    "/tokens",
-    "/tokens/self",
-    "/tokens/{t0}",
-    "/customer/{c0}/tokens",
-    "/sudo",
-    "/verify",
-    "/current_user",
-    "/current_customer",
-    "/events",
-    "/events/7",
-    "/service",
-    "/service/search",
-    "/service/S",
-    "/service/S/details",
-    "/service/S/domain",
-    "/service/S/version",
-    "/service/S/purge",
-    "/service/S/purge/key",
-    "/service/S/purge_all",
-    "/purge/S.example//a",
-    "/livez",
-    "/metrics",
-    "/service/S/Purge_all",
-    "/tokens/",
+const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "BREW", "get"];
+const REQUESTS: [&str; 22] = [
+    "POST /tokens",
+    "GET /tokens/self",
+    "GET /tokens/{t0}",
+    "DELETE /tokens/self",
+    "GET /customer/{c0}/tokens",
+    "POST /sudo",
+    "HEAD /verify",
+    "GET /current_user",
+    "GET /current_customer",
+    "GET /events/7",
+    "GET /service/search",
+    "POST /service",
+    "GET /service/S",
+    "HEAD /service/S/details",
+    "PUT /service/S",
+    "DELETE /service/S",
+    "POST /service/S/purge",
+    "POST /service/S/purge/key",
+    "POST /service/S/purge_all",
+    "POST /purge/S.example//a",
+    "GET /livez",
+    "POST /service/S/Purge_all",
 ];
-const SERVICES: [&str; 7] = ["{s0}", "{s1}", "{s2}", "{s3}", "{unknown}", "x-y", "0{s0}"];
+const SERVICES: [&str; 9] = ["{s0}", "{s0}", "{s1}", "{s1}", "{s2}", "{s3}", "{unknown}", "x-y", "0{s0}"];
 /// What a path is made of when it follows no pattern at all.
 const PIECES: [&str; 22] = [
     "/",
@@ -95,7 +109,7 @@ fn customer() -> impl Strategy<Value = Customer> {
 }
 
 fn user() -> impl Strategy<Value = User> {
-    let states = select(vec![UserState::Active, UserState::Active, UserState::Locked, UserState::Deleted]);
+    let states = prop_oneof![8 => Just(UserState::Active), 1 => Just(UserState::Locked), 1 => Just(UserState::Deleted)];
     (nth('c', 3), select(&ROLES[..]), states, rarely()).prop_map(|(customer, role, state, unheard)| User {
         customer,
         role: role.to_owned(),
@@ -143,12 +157,14 @@ fn facts() -> impl Strategy<Value = Facts> {
 
 fn ask() -> impl Strategy<Value = (Caller, What)> {
     let caller = prop_oneof![12 => nth('t', 6).prop_map(Caller::Token), 1 => Just(Caller::Unknown)];
-    let pattern =
-        (select(&PATHS[..]), select(&SERVICES[..])).prop_map(|(path, service)| path.replace('S', service));
+    let fitting = (select(&REQUESTS[..]), select(&SERVICES[..])).prop_map(|(line, service)| {
+        let (method, path) = line.split_once(' ').expect("a method and a path");
+        (method, path.replace('S', service))
+    });
+    let crossed = (select(&METHODS[..]), fitting.clone()).prop_map(|(method, (_, path))| (method, path));
     let junk = prop::collection::vec(select(&PIECES[..]), 1..8).prop_map(|pieces| pieces.concat());
-    let path = prop_oneof![12 => pattern, 1 => junk];
-    let request =
-        (select(&METHODS[..]), path).prop_map(|(method, path)| What::Request { method: method.into(), path });
+    let request = prop_oneof![16 => fitting, 2 => crossed, 1 => (select(&METHODS[..]), junk)];
+    let request = request.prop_map(|(method, path)| What::Request { method: method.into(), path });
     let action = select(&ACTIONS[..]).prop_map(|action| What::Action(action.to_owned()));
     (caller, prop_oneof![12 => request, 1 => action])
 }
@@ -169,7 +185,7 @@ fn named<T: std::fmt::Debug>(
 }
 
 fn rarely() -> impl Strategy<Value = bool> {
-    prop::bool::weighted(0.1)
+    prop::bool::weighted(0.04)
 }
 
 /// No date, or, as one in `weight`, one around the boundary.

@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Ap, Reply};
 use crate::{
     caller::Caller,
-    error::Problem,
+    error::{Problem, said_back},
     json::{read_time, time},
 };
 
@@ -105,7 +105,7 @@ impl Wanted {
             "sort" if value == "-created_at" => filter.oldest_first = false,
             "sort" => return Err(Problem::bad_request("sort_invalid", "sort is created_at or -created_at")),
             // A filter that is ignored would show more than was asked for.
-            _ => return Err(Problem::bad_request("unknown_field", format!("There is no parameter '{name}' here"))),
+            _ => return Err(Problem::bad_request("unknown_field", format!("There is no parameter '{}' here", said_back(name)))),
         }
         Ok(())
     }

@@ -39,7 +39,8 @@ impl Chance {
 
     /// Of the environment's `KEYGATE_FAULT_SEED`, or always the same.
     pub(crate) fn of_the_day() -> Self {
-        let seed = std::env::var("KEYGATE_FAULT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_131);
+        let seed =
+            std::env::var("KEYGATE_FAULT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_260_131);
         eprintln!("KEYGATE_FAULT_SEED={seed} repeats the moments of this run");
         Self(seed)
     }

@@ -30,7 +30,6 @@ pub(crate) struct House {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
-    pub(crate) log: PathBuf,
 }
 
 /// Somebody with a login.
@@ -53,7 +52,8 @@ static HOUSES: AtomicU32 = AtomicU32::new(0);
 impl House {
     pub(crate) fn new(name: &str) -> Self {
         let number = HOUSES.fetch_add(1, Ordering::Relaxed);
-        let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
+        let dir =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}-{number}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         Self { db: dir.join("keygate.db"), dir, shim: None, env: Vec::new() }
     }
@@ -76,7 +76,9 @@ impl House {
     /// The binary with the environment of this house and no other.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keygate"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYGATE_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYGATE_"))
+        {
             command.env_remove(name);
         }
         command.args(args).args(["--db", &self.db_argument()]).current_dir(&self.dir);
@@ -105,7 +107,8 @@ impl House {
     }
 
     pub(crate) fn person(&self, customer: &str, login: &str, role: &str, password: &str) -> Person {
-        let args = ["user", "create", "--customer", customer, "--login", login, "--name", login, "--role", role];
+        let args =
+            ["user", "create", "--customer", customer, "--login", login, "--name", login, "--role", role];
         let made = self.json(&[&args[..], &["--password-stdin", "--json"]].concat(), password);
         Person { id: text(&made, "id"), login: login.to_owned(), password: password.to_owned() }
     }
@@ -131,7 +134,7 @@ impl House {
             assert!(ended.is_none(), "the server ended: {}", String::from_utf8_lossy(&text[begin..]));
             served_at(&text[begin..])
         });
-        Server { child, address, log }
+        Server { child, address }
     }
 
     /// Kills the server like a power cut.
@@ -232,7 +235,8 @@ impl Person {
     }
 
     pub(crate) fn sudo(&self, client: &mut Client, secret: &str) -> Answer {
-        let sudo = client.must(&Ask::new("POST /sudo").key(secret).json(&json!({ "password": self.password })));
+        let sudo =
+            client.must(&Ask::new("POST /sudo").key(secret).json(&json!({ "password": self.password })));
         assert!(sudo.is_ok(), "sudo: {} {}", sudo.status, sudo.json());
         sudo
     }
@@ -256,7 +260,8 @@ impl Factor {
     pub(crate) fn wrong_code(&self) -> String {
         let now = crate::clock::wall();
         let near = |shift| keygate_model::Timestamp::from_seconds(now.seconds() + shift);
-        let right: Vec<_> = (-4..=4).map(|step| keygate_authority::factor::code_at(&self.seed, near(step * 30))).collect();
+        let right: Vec<_> =
+            (-4..=4).map(|step| keygate_authority::factor::code_at(&self.seed, near(step * 30))).collect();
         let wrong = (0..).map(|number| format!("{number:06}")).find(|code| !right.contains(code));
         wrong.unwrap()
     }

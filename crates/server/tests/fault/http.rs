@@ -56,8 +56,17 @@ impl Ask {
         self.header("Content-Type", kind)
     }
 
+    /// What to call it in a message.
+    pub(crate) fn shown(&self) -> String {
+        format!("{} {:?} {:?}", self.line, self.headers, String::from_utf8_lossy(&self.body))
+    }
+
     fn bytes(&self) -> Vec<u8> {
-        let length = if self.body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", self.body.len()) };
+        let length = if self.body.is_empty() {
+            String::new()
+        } else {
+            format!("Content-Length: {}\r\n", self.body.len())
+        };
         let head = format!("{} HTTP/1.1\r\nHost: keygate.test\r\n{}{length}\r\n", self.line, self.headers);
         [head.as_bytes(), &self.body].concat()
     }

@@ -15,7 +15,8 @@ pub(crate) fn build(dir: &Path) -> PathBuf {
     let shim = dir.join("powerloss.so");
     let mut cc = Command::new("cc");
     cc.args(["-shared", "-fPIC", "-O2", "-o"]).arg(&shim).arg(source).args(["-ldl", "-lpthread"]);
-    let status = cc.status().unwrap_or_else(|why| panic!("the C compiler cc cannot be run ({why}): run ./dev setup"));
+    let status =
+        cc.status().unwrap_or_else(|why| panic!("the C compiler cc cannot be run ({why}): run ./dev setup"));
     assert!(status.success(), "cc could not build the power-loss shim");
     shim
 }
@@ -53,7 +54,9 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn remove(file: &Path) {
     match fs::remove_file(file) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => panic!("{} cannot be removed: {why}", file.display()),
+        Err(why) if why.kind() != io::ErrorKind::NotFound => {
+            panic!("{} cannot be removed: {why}", file.display())
+        }
         _ => {}
     }
 }

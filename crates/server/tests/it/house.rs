@@ -17,7 +17,9 @@ use keygate_authority::{
     service::NewService,
     user::NewUser,
 };
-use keygate_model::{CustomerId, Permit, Policy, ServiceId, Timestamp, UserId, policy::OWN_POLICY, user::Login};
+use keygate_model::{
+    CustomerId, Permit, Policy, ServiceId, Timestamp, UserId, policy::OWN_POLICY, user::Login,
+};
 use keygate_server::{
     app::{App, Parts},
     edge::{Clock, Rng},
@@ -120,7 +122,13 @@ impl House {
     }
 
     /// `POST /tokens` with this login and password, a code if there is one, and more fields.
-    pub(crate) fn log_in(&self, login: &str, password: &str, otp: Option<&str>, more: &[(&str, &str)]) -> Ask {
+    pub(crate) fn log_in(
+        &self,
+        login: &str,
+        password: &str,
+        otp: Option<&str>,
+        more: &[(&str, &str)],
+    ) -> Ask {
         let fields = [&[("username", login), ("password", password)], more].concat();
         let ask = self.anon().ask("POST", "/tokens").form(&fields);
         otp.into_iter().fold(ask, |ask, otp| ask.header("Fastly-OTP", otp))
@@ -189,7 +197,13 @@ impl Node {
         self.serving.await.expect("the server stops in peace");
     }
 
-    pub(crate) async fn person(&self, customer: CustomerId, login: &str, role: &str, password: &str) -> Person {
+    pub(crate) async fn person(
+        &self,
+        customer: CustomerId,
+        login: &str,
+        role: &str,
+        password: &str,
+    ) -> Person {
         let new = NewUser {
             id: self.app.user_id().expect("chance"),
             login: Login::parse(login).expect("a login"),

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keygate_authority::service::NewService;
-use keygate_model::{Policy, policy::{Access, OWN_POLICY}};
+use keygate_model::{
+    Policy,
+    policy::{Access, OWN_POLICY},
+};
 use keygate_server::router::table;
 use serde_json::json;
 
@@ -51,18 +54,27 @@ async fn a_stranger_is_refused_everywhere_but_where_the_policy_says_public() {
                 public.insert(route.on.clone());
             }
             Access::Action(_) => {
-                assert_eq!((reply.status, &reply.json()["code"]), (401, &json!("credential_missing")), "{}", route.on);
+                assert_eq!(
+                    (reply.status, &reply.json()["code"]),
+                    (401, &json!("credential_missing")),
+                    "{}",
+                    route.on
+                );
                 assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
             }
             Access::ActionIfAny(_) => {
-                assert_eq!((reply.status, &reply.json()["msg"]), (400, &json!("invalid_request")), "{}", route.on);
+                assert_eq!(
+                    (reply.status, &reply.json()["msg"]),
+                    (400, &json!("invalid_request")),
+                    "{}",
+                    route.on
+                );
             }
         }
     }
     // May only shrink: what is here needs no token.
-    let known = [
-        "GET /livez", "GET /metrics", "GET /readyz", "GET /realms/fastly/.well-known/openid-configuration",
-    ];
+    let known =
+        ["GET /livez", "GET /metrics", "GET /readyz", "GET /realms/fastly/.well-known/openid-configuration"];
     assert_eq!(public, known.map(str::to_owned).into());
 }
 
@@ -70,7 +82,16 @@ async fn a_stranger_is_refused_everywhere_but_where_the_policy_says_public() {
 async fn what_no_policy_names_is_nowhere() {
     let house = House::new().await;
     let token = house.token(&house.bob, &[]).await;
-    for path in ["/", "/nowhere", "/tokens/", "/tokens/self/x", "/TOKENS", "/service/a/b", "/authz", "/authz/auth-request/x"] {
+    for path in [
+        "/",
+        "/nowhere",
+        "/tokens/",
+        "/tokens/self/x",
+        "/TOKENS",
+        "/service/a/b",
+        "/authz",
+        "/authz/auth-request/x",
+    ] {
         for method in METHODS {
             no_rule(&house.anon().ask(method, path).send().await);
             no_rule(&house.with(&token).ask(method, path).send().await);

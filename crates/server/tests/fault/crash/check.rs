@@ -36,12 +36,15 @@ impl Found {
         let db = Connection::open_with_flags(&photograph.db, flags).unwrap();
         let never = i64::MAX;
         let tokens = "SELECT id, revoked_at <> $1 FROM tokens";
-        let events = "SELECT kind, subject_id, count(*) FROM events WHERE subject_id IS NOT NULL GROUP BY 1, 2";
+        let events =
+            "SELECT kind, subject_id, count(*) FROM events WHERE subject_id IS NOT NULL GROUP BY 1, 2";
         Self {
             tokens: rows(&db, tokens, [never], |row| Ok((row.get(0)?, row.get(1)?))),
             services: rows(&db, "SELECT id FROM services", [], |row| row.get(0)),
             events: rows(&db, events, [], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?))),
-            failures: rows(&db, "SELECT id, factor_failures FROM users", [], |row| Ok((row.get(0)?, row.get(1)?))),
+            failures: rows(&db, "SELECT id, factor_failures FROM users", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            }),
         }
     }
 
@@ -56,7 +59,8 @@ impl Found {
             let id = token.id.parse::<TokenId>().unwrap().to_bytes();
             let revoked = self.tokens.get(&id);
             if revoked.is_none() || (token.fate == Fate::Revoked && revoked != Some(&true)) {
-                missing.push(format!("token {} was told to be {:?}, and is {revoked:?}", token.id, token.fate));
+                missing
+                    .push(format!("token {} was told to be {:?}, and is {revoked:?}", token.id, token.fate));
             }
             if self.count("token.create", id) != 1
                 || (token.fate == Fate::Revoked && self.count("token.destroy", id) != 1)
@@ -110,15 +114,20 @@ impl Found {
             None => true,
         };
         let odd = !events_fit || !counter_fits;
-        odd.then(|| format!("{}: tried {tried}, told {told}, events {events}, counter {failures:?}", target.person.login))
+        odd.then(|| {
+            format!(
+                "{}: tried {tried}, told {told}, events {events}, counter {failures:?}",
+                target.person.login
+            )
+        })
     }
 }
 
 /// A query's rows.
-fn rows<T, C: FromIterator<T>, const N: usize>(
+fn rows<T, C: FromIterator<T>>(
     db: &Connection,
     sql: &str,
-    parameters: [i64; N],
+    parameters: impl rusqlite::Params,
     read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
 ) -> C {
     db.prepare(sql).unwrap().query_map(parameters, read).unwrap().map(Result::unwrap).collect()
@@ -134,7 +143,12 @@ pub(crate) fn audit(photograph: &House) -> Option<String> {
 
 /// Asks the server whether each token of the ledger authorises as was told, all from `from` on and some from before.
 /// Settles what was in doubt: the answer stands from then on.
-pub(crate) fn over_http(client: &mut Client, ledger: &mut Ledger, from: usize, chance: &mut Chance) -> Vec<String> {
+pub(crate) fn over_http(
+    client: &mut Client,
+    ledger: &mut Ledger,
+    from: usize,
+    chance: &mut Chance,
+) -> Vec<String> {
     let mut odd = Vec::new();
     for (place, token) in ledger.tokens.iter_mut().enumerate() {
         let looked_at = place >= from || token.fate == Fate::InDoubt || chance.below(from) < 8;
@@ -144,8 +158,14 @@ pub(crate) fn over_http(client: &mut Client, ledger: &mut Ledger, from: usize, c
         let answer = client.must(&Ask::new("GET /tokens/self").key(&token.secret));
         let now = if answer.status == 401 { Fate::Revoked } else { Fate::Alive };
         let itself = answer.status != 200 || text(&answer.json(), "id") == token.id;
-        if !itself || ![200, 401].contains(&answer.status) || (token.fate != Fate::InDoubt && token.fate != now) {
-            odd.push(format!("token {} was told to be {:?} and answers {}", token.id, token.fate, answer.status));
+        if !itself
+            || ![200, 401].contains(&answer.status)
+            || (token.fate != Fate::InDoubt && token.fate != now)
+        {
+            odd.push(format!(
+                "token {} was told to be {:?} and answers {}",
+                token.id, token.fate, answer.status
+            ));
         }
         if token.fate == Fate::InDoubt {
             token.fate = now;

@@ -30,7 +30,8 @@ impl Harness {
         let house = House::new(name);
         let customer = house.customer();
         let person = |login: &str| house.person(&customer, login, "superuser", PASSWORD);
-        let people: Vec<_> = (0..WRITERS).map(|number| person(&format!("writer{number}@example.com"))).collect();
+        let people: Vec<_> =
+            (0..WRITERS).map(|number| person(&format!("writer{number}@example.com"))).collect();
         let target = |number: usize| {
             let person = person(&format!("target{number}@example.com"));
             let factor = house.totp(&person);
@@ -148,10 +149,16 @@ fn fifty_kills_under_eight_writers_lose_nothing_that_was_acknowledged() {
 fn every_event_is_told(harness: &Harness, server: &Server) {
     let mut client = server.client();
     let key = &harness.writers[0].sudo_token;
-    let (made, revoked) = (told_of(&mut client, key, "token.create"), told_of(&mut client, key, "token.destroy"));
+    let (made, revoked) =
+        (told_of(&mut client, key, "token.create"), told_of(&mut client, key, "token.destroy"));
     for token in harness.writers.iter().flat_map(|writer| &writer.ledger.tokens) {
         assert!(made.contains(&token.id), "GET /events does not tell of token {}", token.id);
-        assert_eq!(revoked.contains(&token.id), token.fate == Fate::Revoked, "revocation of token {}", token.id);
+        assert_eq!(
+            revoked.contains(&token.id),
+            token.fate == Fate::Revoked,
+            "revocation of token {}",
+            token.id
+        );
     }
 }
 
@@ -184,8 +191,13 @@ fn a_disk_that_is_never_synced_is_found_out() {
         let lost = harness.look_at_files().iter().filter(|odd| odd.contains("was told to be")).count();
         let server = harness.house.start(&[]);
         let refused = harness.look_at_answers(&server, &[0; WRITERS]).len();
-        eprintln!("unsafe round {round}: of {told} tokens and some services {lost} lost, {refused} answered otherwise");
-        assert!(lost > 0 && refused > 0, "nothing acknowledged was lost without a single sync: this test is blind");
+        eprintln!(
+            "unsafe round {round}: of {told} tokens and some services {lost} lost, {refused} answered otherwise"
+        );
+        assert!(
+            lost > 0 && refused > 0,
+            "nothing acknowledged was lost without a single sync: this test is blind"
+        );
     }
 }
 

@@ -65,7 +65,8 @@ impl Writer {
     fn create_token(&mut self, client: &mut Client) -> io::Result<()> {
         self.made += 1;
         let name = format!("writer {} token {}", self.number, self.made);
-        let made = client.ask(&Ask::new("POST /tokens").key(&self.sudo_token).json(&json!({ "name": name })))?;
+        let made =
+            client.ask(&Ask::new("POST /tokens").key(&self.sudo_token).json(&json!({ "name": name })))?;
         if acknowledged(&made) {
             let (id, secret) = (made.text("id"), made.text("access_token"));
             self.ledger.tokens.push(Token { id, secret, fate: Fate::Alive });
@@ -89,7 +90,8 @@ impl Writer {
     fn create_service(&mut self, client: &mut Client) -> io::Result<()> {
         self.made += 1;
         let name = format!("writer {} service {}", self.number, self.made);
-        let made = client.ask(&Ask::new("POST /service").key(&self.sudo_token).json(&json!({ "name": name })))?;
+        let made =
+            client.ask(&Ask::new("POST /service").key(&self.sudo_token).json(&json!({ "name": name })))?;
         if acknowledged(&made) {
             self.ledger.services.push(made.text("id"));
         }

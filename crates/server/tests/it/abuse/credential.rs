@@ -1,7 +1,7 @@
 //! B1 to B10: what is shown, and how.
 
-use keygate_model::token::{Brand, Kind, Malformed, Presented};
 use keygate_model::Secret;
+use keygate_model::token::{Brand, Kind, Malformed, Presented};
 use serde_json::json;
 
 use super::{INVALID_TOKEN, bad_request, forbidden, refused, unauthorized};
@@ -59,7 +59,8 @@ async fn b03_two_keys_are_refused_also_where_both_are_good() {
         let twice = ask_self(&house).header("Fastly-Key", &token.secret).header("fastly-key", second);
         bad_request(&twice.send().await, "multiple_credentials", MULTIPLE);
     }
-    for list in [format!("{}, {}", token.secret, other.secret), format!("{},{}", token.secret, token.secret)] {
+    for list in [format!("{}, {}", token.secret, other.secret), format!("{},{}", token.secret, token.secret)]
+    {
         bad_request(&shown(&house, list).await, "multiple_credentials", MULTIPLE);
     }
 }
@@ -87,7 +88,8 @@ async fn b05_a_credential_in_a_url_or_form() {
     let house = House::new().await;
     let token = house.token(&house.bob, &[]).await;
     let secret = &token.secret;
-    for query in ["api_key=x", "access_token=x", "Access_Token=", "a=b&fastly-key=x", &format!("q={secret}")] {
+    for query in ["api_key=x", "access_token=x", "Access_Token=", "a=b&fastly-key=x", &format!("q={secret}")]
+    {
         for caller in [house.anon().clone(), house.with(&token)] {
             bad_request(&caller.get(&format!("/tokens/self?{query}")).await, "credential_in_url", IN_URL);
         }
@@ -114,7 +116,12 @@ async fn b06_a_bad_checksum_is_told_without_a_look() {
     let before = decisions(&house).await;
     let cut = &secret[..secret.len() - 1];
     let last = if secret.ends_with('0') { '1' } else { '0' };
-    unauthorized(&shown(&house, format!("{cut}{last}")).await, INVALID_TOKEN, "token_malformed", Some(CHECKSUM));
+    unauthorized(
+        &shown(&house, format!("{cut}{last}")).await,
+        INVALID_TOKEN,
+        "token_malformed",
+        Some(CHECKSUM),
+    );
     for odd in [cut, "x", "QoU3neoxQQ6IPL8g7eRkkCjyWcwdNI7J", "kgu_", &format!("{secret}0")] {
         unauthorized(&shown(&house, odd).await, INVALID_TOKEN, "token_malformed", Some(SHAPE));
     }
@@ -166,11 +173,14 @@ async fn b08_nothing_is_trimmed_or_repaired() {
 #[tokio::test]
 async fn b09_a_token_of_a_mebibyte() {
     let house = House::new().await;
-    let request = format!("GET /tokens/self HTTP/1.1\r\nHost: x\r\nFastly-Key: {}\r\n\r\n", "a".repeat(1 << 20));
-    // The server hears no more than it must and closes; whether its answer survives that is up to TCP.
+    let request =
+        format!("GET /tokens/self HTTP/1.1\r\nHost: x\r\nFastly-Key: {}\r\n\r\n", "a".repeat(1 << 20));
+    // The server hears no more than it must and closes; whether its answer survives the rest is up to TCP.
     if let Some(reply) = exchange(house.anon().address, request.as_bytes()).await {
         assert_eq!((reply.status, reply.body.as_str()), (431, ""), "{reply:?}");
     }
+    let over = shown(&house, "a".repeat(20 * 1024)).await;
+    assert_eq!((over.status, over.body.as_str(), over.header("connection")), (431, "", Some("close")));
     let long = shown(&house, "a".repeat(8 * 1024)).await;
     unauthorized(&long, INVALID_TOKEN, "token_malformed", Some(SHAPE));
     assert_eq!(house.anon().get("/livez").await.status, 200, "the server lives");
@@ -187,5 +197,30 @@ async fn b10_a_session_is_not_for_the_api() {
     }
     let basic = ask_self(&house).header("Authorization", "Basic a2d1Xzp4").send().await;
     let detail = "Send your token in Fastly-Key, or as Authorization: Bearer";
-    refused(&basic, 401, &json!({ "msg": super::CREDENTIALS, "detail": detail, "code": "scheme_not_supported" }));
+    refused(
+        &basic,
+        401,
+        &json!({ "msg": super::CREDENTIALS, "detail": detail, "code": "scheme_not_supported" }),
+    );
+}
+
+#[tokio::test]
+async fn b30_what_is_no_http_is_answered_and_closed() {
+    let house = House::new().await;
+    for odd in [
+        "GET /tokens/self x HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /tokens/self\u{1} HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /tokens/self HTTP/9.1\r\nHost: x\r\n\r\n",
+        "G@T /tokens/self HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /tokens/self HTTP/1.1\r\nHost x\r\n\r\n",
+        "GET /tokens/self HTTP/1.1\r\nHost : x\r\n\r\n",
+        "GET /tokens/self HTTP/1.1\r\nHost: x\0\r\n\r\n",
+        "GET /tokens/self HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n",
+        "GET /tokens/self HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        "GET /tokens/self HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    ] {
+        let reply = exchange(house.anon().address, odd.as_bytes()).await.expect("an answer");
+        assert_eq!((reply.status, reply.body.as_str()), (400, ""), "{odd:?}");
+        assert_eq!(reply.header("connection"), Some("close"), "{odd:?}");
+    }
 }

@@ -80,7 +80,9 @@ impl Ask {
     }
 
     pub(crate) async fn send(self) -> Reply {
-        exchange(self.address, &self.bytes()).await.expect("an answer")
+        let bytes = self.bytes();
+        let reply = exchange(self.address, &bytes).await;
+        reply.unwrap_or_else(|| panic!("no answer to {:?}", String::from_utf8_lossy(&bytes)))
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -105,19 +107,25 @@ impl Reply {
         let mut first = lines.next()?.splitn(3, ' ');
         assert_eq!(first.next(), Some("HTTP/1.1"));
         let (status, reason) = (first.next()?.parse().ok()?, first.next().unwrap_or_default().to_owned());
-        let header = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
+        let header =
+            |line: &str| line.split_once(": ").map(|(name, value)| (name.to_lowercase(), value.to_owned()));
         Some(Self { status, reason, headers: lines.filter_map(header).collect(), body: body.to_owned() })
     }
 
     /// The body as JSON; null where there is none.
     pub(crate) fn json(&self) -> Value {
         let parsed = serde_json::from_str(&self.body);
-        if self.body.is_empty() { Value::Null } else { parsed.unwrap_or_else(|why| panic!("{why}: {self:?}")) }
+        if self.body.is_empty() {
+            Value::Null
+        } else {
+            parsed.unwrap_or_else(|why| panic!("{why}: {self:?}"))
+        }
     }
 
     /// The header of this name. One that comes twice is a mistake.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let mut found = self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        let mut found =
+            self.headers.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let value = found.next();
         assert_eq!(found.next(), None, "{name} comes twice");
         value

@@ -1,0 +1,136 @@
+//! A server with a customer, a superuser who has a second factor, and two services.
+
+use std::net::SocketAddr;
+
+use serde_json::Value;
+
+use crate::{
+    fastly::Fastly,
+    process::{Answer, Home, Server},
+};
+
+pub(crate) const LOGIN: &str = "ada@example.com";
+pub(crate) const PASSWORD: &str = "correct horse & battery=staple";
+
+/// The house. `root` is Ada's first token, made with password and one-time code: the CLI cannot send one.
+pub(crate) struct House {
+    pub(crate) server: Server,
+    pub(crate) customer: String,
+    pub(crate) ada: String,
+    pub(crate) shop: String,
+    pub(crate) blog: String,
+    pub(crate) root: String,
+    home: Home,
+}
+
+/// A token that the CLI has made.
+pub(crate) struct Made {
+    pub(crate) secret: String,
+    pub(crate) id: String,
+}
+
+impl House {
+    /// Both services are cached at `caches`, the shop at shop.example and the blog at blog.example.
+    pub(crate) fn new(caches: &[SocketAddr]) -> Self {
+        let home = Home::new();
+        let customer = home.customer("Acme");
+        let ada = home.user(&customer, LOGIN, "superuser", PASSWORD);
+        let factor = home.second_factor(LOGIN);
+        let shop = home.service(&customer, "shop", "shop.example", caches);
+        let blog = home.service(&customer, "blog", "blog.example", caches);
+        let server = home.serve();
+        let form = format!(
+            "username={LOGIN}&password={}&name=root",
+            PASSWORD.replace('&', "%26").replace('=', "%3D")
+        );
+        let headers = [("Content-Type", "application/x-www-form-urlencoded"), ("Fastly-OTP", &factor.code())];
+        let made = server.send("POST", "/tokens", &headers, &form).json();
+        let root = made["access_token"].as_str().expect("a secret").to_owned();
+        Self { server, customer, ada, shop, blog, root, home }
+    }
+
+    /// The CLI with this token in its environment.
+    pub(crate) fn fastly(&self, token: &str) -> Fastly {
+        Fastly::new(self.home.path(), self.server.address, Some(token))
+    }
+
+    /// The CLI with what it has stored.
+    pub(crate) fn fastly_without_token(&self) -> Fastly {
+        Fastly::new(self.home.path(), self.server.address, None)
+    }
+
+    /// The CLI with Ada's first token.
+    pub(crate) fn ada(&self) -> Fastly {
+        self.fastly(&self.root)
+    }
+
+    /// A token made by Ada with the CLI.
+    pub(crate) fn token(&self, flags: &[&str]) -> Made {
+        let args = [&["auth-token", "create", "--password", PASSWORD][..], flags].concat();
+        Made::read(self.ada().run(&args).ok())
+    }
+
+    /// The same with this scope, and a name.
+    pub(crate) fn scoped(&self, name: &str, scope: &str) -> Made {
+        self.token(&["--name", name, "--scope", scope])
+    }
+
+    /// A file with these lines.
+    pub(crate) fn file(&self, lines: &[&str]) -> String {
+        let path = self.home.path().join("lines.txt");
+        std::fs::write(&path, lines.join("\n") + "\n").expect("a file");
+        path.display().to_string()
+    }
+
+    /// What the API answers to this token.
+    pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
+        self.server.send("GET", path, &[("Fastly-Key", token)], "")
+    }
+
+    /// Whether this token is good for anything.
+    pub(crate) fn is_alive(&self, token: &str) -> bool {
+        match self.get("/tokens/self", token).status {
+            200 => true,
+            401 => false,
+            other => panic!("/tokens/self answered {other}"),
+        }
+    }
+
+    /// The names of Ada's living tokens, oldest first.
+    pub(crate) fn token_names(&self) -> Vec<String> {
+        names(&self.get("/tokens", &self.root).json())
+    }
+
+    /// The names of the services, oldest first.
+    pub(crate) fn service_names(&self) -> Vec<String> {
+        names(&self.get("/service?per_page=1000", &self.root).json())
+    }
+
+    /// The events of this kind in the audit log, oldest first, each with the attributes that it has.
+    pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
+        let path = format!("/events?filter[event_type]={kind}&page[size]=1000&sort=created_at");
+        let page = self.get(&path, &self.root).json();
+        let events = page["data"].as_array().expect("a list").iter();
+        events.map(|event| event["attributes"].clone()).collect()
+    }
+
+    /// The last event of this kind.
+    pub(crate) fn last_event(&self, kind: &str) -> Value {
+        self.events(kind).pop().unwrap_or_else(|| panic!("no event {kind}"))
+    }
+}
+
+impl Made {
+    /// From `SUCCESS: Created token 'SECRET' (name: N, id: ID, scope: S, expires: E)`.
+    pub(crate) fn read(told: &str) -> Self {
+        let between =
+            |before, after| told.split_once(before)?.1.split_once(after).map(|(found, _)| found.to_owned());
+        let (secret, id) = (between("Created token '", "'"), between(", id: ", ","));
+        Self { secret: secret.expect("a secret"), id: id.expect("an id") }
+    }
+}
+
+fn names(list: &Value) -> Vec<String> {
+    let list = list.as_array().expect("a list").iter();
+    list.map(|item| item["name"].as_str().expect("a name").to_owned()).collect()
+}

@@ -1,0 +1,17 @@
+//! Fastly's own command line, unmodified, against the real server: every command that Keygate answers, what a user
+//! sees of it, and what came of it.
+
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../../../purge/tests/support/varnish.rs"]
+mod varnish;
+
+mod fastly;
+mod house;
+
+mod auth;
+mod limits;
+mod purge;
+mod revoke;
+mod services;
+mod tokens;
