@@ -113,6 +113,9 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
     if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method) {
         return Err("no_rule");
     }
+    if is_hopeless(path) {
+        return Err("ambiguous_path");
+    }
     if method == "POST" && path.strip_prefix("/purge/").is_some_and(|url| !url.is_empty()) {
         return Ok(("purge:url", None));
     }
@@ -149,19 +152,33 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
     })
 }
 
-/// Whether two servers could read the path in two ways (SECURITY-BAR T-21).
-fn is_ambiguous(path: &str) -> bool {
-    let odd = |letter: char| !letter.is_ascii_graphic() || "\\;#?".contains(letter);
-    let escapes =
-        path.split('%').skip(1).map(|rest| rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()));
-    let bad_escape = |byte: Option<u8>| match byte {
-        None => true,
-        Some(byte) => b"/\\.%;\x7f\xc0\xc1".contains(&byte) || !(b' '..=0xf4).contains(&byte),
+/// Whether two servers could read the path in two ways (SECURITY-BAR T-21), also where its rest is taken as it stands:
+/// dot segments in any spelling, and what no URL may hold.
+fn is_hopeless(path: &str) -> bool {
+    let odd = |letter: char| !letter.is_ascii_graphic() || "\\#?".contains(letter);
+    let spelled = path
+        .to_ascii_lowercase()
+        .replace("%2e", ".")
+        .replace("%2f", "/")
+        .replace("%5c", "/")
+        .replace(';', "/");
+    let dots = spelled.split('/').any(|segment| segment == "." || segment == "..");
+    let bad = |byte: Option<u8>| {
+        byte.is_none_or(|byte| b"\x7f\xc0\xc1".contains(&byte) || !(b' '..=0xf4).contains(&byte))
     };
-    let dots = path.split('/').any(|segment| segment == "." || segment == "..");
-    !path.starts_with('/')
-        || path.contains("//")
-        || dots
-        || path.contains(odd)
-        || escapes.into_iter().any(bad_escape)
+    !path.starts_with('/') || path.contains(odd) || dots || escapes(path).into_iter().any(bad)
+}
+
+/// Whether it could where it is not: an empty segment, a parameter, a hidden separator, a second spelling of a letter.
+fn is_ambiguous(path: &str) -> bool {
+    let second = |byte: Option<u8>| {
+        byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-._~/\\%;".contains(&byte))
+    };
+    path.contains("//") || path.contains(';') || escapes(path).into_iter().any(second)
+}
+
+/// What each `%` of a path stands for; none for one that is broken.
+fn escapes(path: &str) -> Vec<Option<u8>> {
+    let digits = |rest: &str| rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+    path.split('%').skip(1).map(digits).collect()
 }

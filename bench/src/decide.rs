@@ -38,7 +38,8 @@ pub fn measure(tokens: u64, bar: f64) -> anyhow::Result<Vec<Row>> {
     let gate = fill(tokens)?;
     let bytes_a_token = (resident_bytes()?.saturating_sub(before)) as f64 / tokens as f64;
     let (mut decide, mut sha) = (Vec::new(), Vec::new());
-    let (mut draw, brand, path) = (Draw::new(7), Brand::default(), format!("/service/{}/purge/front", fixture::SERVICE));
+    let (mut draw, brand, path) =
+        (Draw::new(7), Brand::default(), format!("/service/{}/purge/front", fixture::SERVICE));
     for _ in 0..LAPS {
         let order = lay_out((0..LAP).map(|_| drawn[draw.below(drawn.len() as u64) as usize].as_str()))?;
         sha.push(lap(&order, hash)?);
@@ -106,7 +107,8 @@ fn fill(tokens: u64) -> anyhow::Result<Gate> {
     let mut next = 0;
     while next < tokens {
         let end = (next + 8192).min(tokens);
-        let records = (next..end).map(|number| fixture::token(number, fixture::secret(number).digest())).collect();
+        let records =
+            (next..end).map(|number| fixture::token(number, fixture::secret(number).digest())).collect();
         gate.apply(Batch { position: Position(2), records });
         next = end;
     }

@@ -61,14 +61,22 @@ impl Office {
         let origin = Origin::local(Timestamp::from_seconds(START));
         authority.create_customer(&origin, fixture::CUSTOMER, "Bench").await?;
         let operator = Permit::of_the_operator(fixture::CUSTOMER);
-        let service = keygate_authority::service::NewService { name: "bench".to_owned(), ..Default::default() };
+        let service =
+            keygate_authority::service::NewService { name: "bench".to_owned(), ..Default::default() };
         authority.create_service(&operator, &origin, fixture::SERVICE, service).await?;
         let login = Login::parse("bench@keygate.example")?;
         let (id, name, role) = (UserId::from_bits(9), "Bench".to_owned(), "engineer".to_owned());
         let password = Password::parse(PASSWORD)?;
-        authority.create_user(&operator, &origin, NewUser { id, login: login.clone(), name, role, password, salt: [1; 16] }).await?;
+        authority
+            .create_user(
+                &operator,
+                &origin,
+                NewUser { id, login: login.clone(), name, role, password, salt: [1; 16] },
+            )
+            .await?;
         let attempt = Attempt { login, password: Password::parse(PASSWORD)?, otp: None };
-        let first = authority.create_token_by_password(&origin, attempt, Order::default(), minted(u64::MAX)).await?;
+        let first =
+            authority.create_token_by_password(&origin, attempt, Order::default(), minted(u64::MAX)).await?;
         let digest = first.secret.digest();
         let ask = |action| gate.decide(&digest, &Want { action, service: None }, None, origin.now);
         let sudo = allowed(ask(Action::SUDO_START))?;

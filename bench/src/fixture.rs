@@ -57,7 +57,12 @@ pub fn directory() -> Vec<Record> {
     let service = Record::Service(ServiceRecord { id: SERVICE, customer: CUSTOMER });
     let user = |number: u64| {
         let id = UserId::from_bits(u128::from(number));
-        Record::User(UserRecord { id, customer: CUSTOMER, role: "engineer".to_owned(), state: UserState::Active })
+        Record::User(UserRecord {
+            id,
+            customer: CUSTOMER,
+            role: "engineer".to_owned(),
+            state: UserState::Active,
+        })
     };
     [customer, service].into_iter().chain((0..OWNERS).map(user)).collect()
 }

@@ -19,7 +19,8 @@ const LAUNCHES: usize = 5;
 /// If a run was not clean.
 pub fn measure(folder: &Path) -> anyhow::Result<Row> {
     let db = database(folder, TOKENS)?;
-    let tokens: Vec<String> = (0..TOKENS).map(|number| fixture::secret(number).reveal().to_string()).collect();
+    let tokens: Vec<String> =
+        (0..TOKENS).map(|number| fixture::secret(number).reveal().to_string()).collect();
     let head = format!(
         "GET /authz/auth-request HTTP/1.1\r\nHost: authz\r\nX-Original-Method: POST\r\n\
          X-Original-URL: https://api.example/service/{}/purge/front\r\nFastly-Key: ",

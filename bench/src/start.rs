@@ -35,7 +35,8 @@ impl Server {
         command.args(["-c", "0"]).arg(beside("keygate")?).args(["serve", "--listen", "127.0.0.1:0"]);
         command.arg("--db").arg(format!("sqlite:{}", db.display())).arg("--config").arg(&config);
         command.env("KEYGATE_LOG", "keygate_server=info").stderr(Stdio::piped()).stdin(Stdio::null());
-        let mut child = command.spawn().context("keygate cannot be started: is it built? ./dev bench does")?;
+        let mut child =
+            command.spawn().context("keygate cannot be started: is it built? ./dev bench does")?;
         let log = BufReader::new(child.stderr.take().context("no log")?);
         for line in log.lines() {
             let line = line?;

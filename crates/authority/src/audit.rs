@@ -3,7 +3,9 @@
 use keygate_model::Position;
 use rusqlite::Connection;
 
-use crate::{authority::Authority, chain::Head, customer, event, fault::Fault, keys::Keys, service, token, user};
+use crate::{
+    authority::Authority, chain::Head, customer, event, fault::Fault, keys::Keys, service, token, user,
+};
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +41,11 @@ impl Findings {
     fn row(&mut self, noun: &'static str, id: impl ToString, whole: bool) {
         self.rows += 1;
         if !whole {
-            self.add(noun, id, "its seal does not fit: planted, copied, edited, or set back to an earlier state");
+            self.add(
+                noun,
+                id,
+                "its seal does not fit: planted, copied, edited, or set back to an earlier state",
+            );
         }
     }
 }
@@ -73,10 +79,18 @@ fn walk_events(db: &Connection, keys: &Keys, findings: &mut Findings) -> Result<
         findings.events += 1;
         let expected = position.next();
         if row.position != expected {
-            findings.add("event", row.position.0, format!("events from {} on are missing before it", expected.0));
+            findings.add(
+                "event",
+                row.position.0,
+                format!("events from {} on are missing before it", expected.0),
+            );
         }
         if row.hash(&hash) != kept {
-            findings.add("event", row.position.0, "its hash does not fit what it says and the event before it");
+            findings.add(
+                "event",
+                row.position.0,
+                "its hash does not fit what it says and the event before it",
+            );
         }
         (position, hash) = (row.position, kept);
         Ok(())

@@ -22,7 +22,8 @@ impl Head {
         let mut select = db.prepare_cached("SELECT position, hash, mac FROM head")?;
         let mut rows = select.query([])?;
         let Some(row) = rows.next()? else {
-            let empty: bool = db.query_row("SELECT NOT EXISTS (SELECT 1 FROM events)", [], |row| row.get(0))?;
+            let empty: bool =
+                db.query_row("SELECT NOT EXISTS (SELECT 1 FROM events)", [], |row| row.get(0))?;
             return if empty { Ok(Self::START) } else { Err(Self::tampered()) };
         };
         let head = Self { position: Position(row.get(0)?), hash: row.get(1)? };

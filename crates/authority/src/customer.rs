@@ -1,9 +1,7 @@
 //! Customers.
 
 use keygate_model::{
-    CustomerId, Event, Permit, Position, Record, Subject, Timestamp,
-    customer::CustomerState,
-    permit::Actor,
+    CustomerId, Event, Permit, Position, Record, Subject, Timestamp, customer::CustomerState, permit::Actor,
     record::CustomerRecord,
 };
 use rusqlite::{Connection, Row as SqlRow, params};
@@ -41,7 +39,8 @@ impl Authority {
         self.change(actor, origin, move |write| {
             let now = write.origin().now;
             let position = write.position_of(0);
-            let row = Row { id, name, state: CustomerState::Active, created_at: now, updated_at: now, position };
+            let row =
+                Row { id, name, state: CustomerState::Active, created_at: now, updated_at: now, position };
             row.save(&write)?;
             let event = Event::CustomerCreate { customer: id, name: row.name.clone() };
             write.commit(&event, row)
@@ -53,7 +52,12 @@ impl Authority {
     ///
     /// # Errors
     /// [`Fault::Missing`]; storage faults.
-    pub async fn set_customer_state(&self, permit: &Permit, origin: &Origin, state: CustomerState) -> Result<(), Fault> {
+    pub async fn set_customer_state(
+        &self,
+        permit: &Permit,
+        origin: &Origin,
+        state: CustomerState,
+    ) -> Result<(), Fault> {
         permit.is_the_operators()?;
         let id = permit.customer();
         self.change(permit.actor(), origin, move |write| {

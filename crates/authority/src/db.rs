@@ -61,7 +61,10 @@ fn migrate(db: &mut Connection) -> Result<(), Fault> {
     let done: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = done as usize;
     if done > MIGRATIONS.len() {
-        return Err(Fault::invalid("db_too_new", "this database was made by a newer Keygate; use that version"));
+        return Err(Fault::invalid(
+            "db_too_new",
+            "this database was made by a newer Keygate; use that version",
+        ));
     }
     for migration in &MIGRATIONS[done..] {
         tx.execute_batch(migration)?;

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use keygate_model::{Actor, CustomerId, Event, EventId, Position, ServiceId, Subject, Timestamp, TokenId, UserId};
+use keygate_model::{
+    Actor, CustomerId, Event, EventId, Position, ServiceId, Subject, Timestamp, TokenId, UserId,
+};
 use rusqlite::{Connection, params};
 
 use crate::{chain::Hasher, fault::Fault, keys::Keys, origin::Origin};
@@ -186,7 +188,8 @@ pub(crate) fn page(
         filter.before.map(Timestamp::micros),
     ];
     let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-    let total = db.prepare_cached(&format!("SELECT count(*) {FOUND}"))?.query_row(found, count)?.unsigned_abs();
+    let total =
+        db.prepare_cached(&format!("SELECT count(*) {FOUND}"))?.query_row(found, count)?.unsigned_abs();
     let order = if filter.oldest_first { "ASC" } else { "DESC" };
     let offset = number.saturating_sub(1).saturating_mul(size).min(i64::MAX as u64);
     let sql = format!("SELECT {COLUMNS} {FOUND} ORDER BY position {order} LIMIT {size} OFFSET {offset}");
@@ -217,8 +220,9 @@ pub(crate) fn walk(
 
 /// What the events after `position` touched, each thing once, and the last position among them.
 pub(crate) fn touched_after(db: &Connection, position: Position) -> Result<(Position, Vec<Subject>), Fault> {
-    let mut select =
-        db.prepare_cached("SELECT position, subject_kind, subject_id FROM events WHERE position > $1 ORDER BY position")?;
+    let mut select = db.prepare_cached(
+        "SELECT position, subject_kind, subject_id FROM events WHERE position > $1 ORDER BY position",
+    )?;
     let mut rows = select.query([position.0])?;
     let (mut last, mut touched, mut seen) = (position, Vec::new(), HashSet::new());
     while let Some(row) = rows.next()? {
@@ -243,7 +247,9 @@ fn told(actor: Actor) -> (String, Option<CustomerId>, Option<UserId>, Option<Tok
     match actor {
         Actor::Operator { customer } => ("operator".to_owned(), customer, None, None),
         Actor::Person { user, customer } => ("person".to_owned(), Some(customer), Some(user), None),
-        Actor::Token { token, customer, user } => (format!("token {token}"), Some(customer), user, Some(token)),
+        Actor::Token { token, customer, user } => {
+            (format!("token {token}"), Some(customer), user, Some(token))
+        }
         Actor::Stranger => ("stranger".to_owned(), None, None, None),
     }
 }

@@ -223,7 +223,10 @@ fn totp(seed: &[u8]) -> Totp {
 /// Percent-encodes a login for a URI.
 fn percent(login: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
-    login.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    login
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 #[cfg(test)]
@@ -245,7 +248,12 @@ mod tests {
         (factor, shown)
     }
 
-    fn try_code(factor: &mut Factor, keys: &Keys, code: &str, now: Timestamp) -> Result<SecondFactor, LoginRefusal> {
+    fn try_code(
+        factor: &mut Factor,
+        keys: &Keys,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<SecondFactor, LoginRefusal> {
         factor.judge(keys, WHOSE, Some(&Otp::parse(code.as_bytes())), now).map_err(|(_, refusal)| refusal)
     }
 
@@ -292,7 +300,10 @@ mod tests {
         assert_eq!(try_code(&mut factor, &keys, &code(100), now), Ok(SecondFactor::Totp));
         assert_eq!(try_code(&mut factor, &keys, &code(99), now), Err(LoginRefusal::CodeReused));
         // A clock that went back does not bring used steps back.
-        assert_eq!(try_code(&mut factor, &keys, &code(50), at(50 * STEP_SECONDS)), Err(LoginRefusal::CodeReused));
+        assert_eq!(
+            try_code(&mut factor, &keys, &code(50), at(50 * STEP_SECONDS)),
+            Err(LoginRefusal::CodeReused)
+        );
     }
 
     #[test]
@@ -325,7 +336,10 @@ mod tests {
                 _ => wrong += 1,
             }
             if wrong % 5 == 0 && wrong < 100 {
-                assert_eq!(try_code(&mut factor, &keys, &code_of_step(RFC_SEED, step), now), Ok(SecondFactor::Totp));
+                assert_eq!(
+                    try_code(&mut factor, &keys, &code_of_step(RFC_SEED, step), now),
+                    Ok(SecondFactor::Totp)
+                );
             }
             step += 1;
         };

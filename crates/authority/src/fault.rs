@@ -108,7 +108,9 @@ pub enum LoginRefusal {
     #[error("a one-time code is six digits, without blanks, or a recovery code")]
     CodeMalformed,
     /// Too many wrong codes in a row.
-    #[error("the second factor is locked after too many wrong codes; a recovery code unlocks it, or the operator")]
+    #[error(
+        "the second factor is locked after too many wrong codes; a recovery code unlocks it, or the operator"
+    )]
     FactorLocked,
     /// Sudo is for tokens that were made with the second factor.
     #[error("you use a second factor, so sudo needs a token that was itself made with a one-time code")]

@@ -94,7 +94,10 @@ fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Record, Fau
     };
     match record {
         Err(Fault::Tampered { .. } | Fault::Missing { .. }) => {
-            tracing::error!(?subject, "a row fails its seal or is gone: nothing it says is believed; run `keygate audit verify`");
+            tracing::error!(
+                ?subject,
+                "a row fails its seal or is gone: nothing it says is believed; run `keygate audit verify`"
+            );
             Ok(Record::Broken(subject))
         }
         other => other,

@@ -2,7 +2,9 @@
 //!
 //! The key is never in the database, so that writing to the database is not access (DESIGN §4).
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, os::unix::fs::PermissionsExt as _, path::Path,
+};
 
 use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305,
@@ -88,7 +90,13 @@ impl Keys {
 
     /// Encrypts a second-factor seed for the one row it belongs to.
     #[must_use]
-    pub fn lock_seed(&self, customer: CustomerId, user: UserId, seed: &[u8], nonce: [u8; NONCE_LEN]) -> Vec<u8> {
+    pub fn lock_seed(
+        &self,
+        customer: CustomerId,
+        user: UserId,
+        seed: &[u8],
+        nonce: [u8; NONCE_LEN],
+    ) -> Vec<u8> {
         let aad = aad(customer, user);
         // Encryption in memory fails only for messages beyond 256 GiB.
         let sealed = self.seed.encrypt(&nonce.into(), Payload { msg: seed, aad: &aad }).unwrap_or_default();
@@ -97,7 +105,12 @@ impl Keys {
 
     /// Decrypts it. None if it was moved to another row, or edited.
     #[must_use]
-    pub fn unlock_seed(&self, customer: CustomerId, user: UserId, locked: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    pub fn unlock_seed(
+        &self,
+        customer: CustomerId,
+        user: UserId,
+        locked: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let (nonce, msg) = locked.split_first_chunk::<NONCE_LEN>()?;
         let aad = aad(customer, user);
         self.seed.decrypt(&(*nonce).into(), Payload { msg, aad: &aad }).ok().map(Zeroizing::new)

@@ -198,7 +198,10 @@ mod tests {
             limiter.charge(&login, now);
         }
         let login = Login::parse("ada").unwrap();
-        assert!(matches!(limiter.admit(&login, now), Err(LoginRefusal::TooMany { retry_after_seconds: 60 | 61 })));
+        assert!(matches!(
+            limiter.admit(&login, now),
+            Err(LoginRefusal::TooMany { retry_after_seconds: 60 | 61 })
+        ));
         assert!(limiter.admit(&login, now.after(Duration::from_secs(60))).is_ok());
         assert!(limiter.admit(&Login::parse("bob").unwrap(), now).is_ok());
     }

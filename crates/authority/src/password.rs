@@ -39,7 +39,10 @@ impl Password {
     /// `password_too_long` beyond 1024 bytes.
     pub fn parse(text: &str) -> Result<Self, Fault> {
         let long = || {
-            Fault::invalid("password_too_long", format!("A password has {PASSWORD_LEN_MAX} bytes at the most"))
+            Fault::invalid(
+                "password_too_long",
+                format!("A password has {PASSWORD_LEN_MAX} bytes at the most"),
+            )
         };
         if text.len() > PASSWORD_LEN_MAX {
             return Err(long());
@@ -58,7 +61,10 @@ impl Password {
             return Err(Fault::invalid("password_too_short", why));
         }
         if COMMON.contains(self.0.to_lowercase().as_str()) {
-            return Err(Fault::invalid("password_common", "This password is among the first that anybody would try"));
+            return Err(Fault::invalid(
+                "password_common",
+                "This password is among the first that anybody would try",
+            ));
         }
         Ok(())
     }
@@ -100,7 +106,12 @@ impl Passwords {
     /// A pool of `workers` hashes at once, with at most `waiting_max` more in the queue.
     pub(crate) fn new(workers: usize, waiting_max: usize) -> Result<Self, Fault> {
         let dummy = hash(&Password::parse("nobody has this password")?, &[0; 16])?;
-        Ok(Self { running: Arc::new(Semaphore::new(workers.max(1))), waiting: AtomicUsize::new(0), waiting_max, dummy })
+        Ok(Self {
+            running: Arc::new(Semaphore::new(workers.max(1))),
+            waiting: AtomicUsize::new(0),
+            waiting_max,
+            dummy,
+        })
     }
 
     /// Hashes a new password.
@@ -109,7 +120,11 @@ impl Passwords {
     }
 
     /// Whether `password` is the one behind `known`. Takes the same time where nothing is known.
-    pub(crate) async fn verify(&self, password: Password, known: Option<PasswordHash>) -> Result<bool, Fault> {
+    pub(crate) async fn verify(
+        &self,
+        password: Password,
+        known: Option<PasswordHash>,
+    ) -> Result<bool, Fault> {
         let exists = known.is_some();
         let against = known.unwrap_or_else(|| self.dummy.clone());
         let same = self.run(move || verify(&password, &against)).await?;

@@ -8,7 +8,8 @@ use rusqlite::{Connection, Row as SqlRow, params};
 use serde_json::{Map, Value};
 
 use crate::{
-    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, text, token, write::Write,
+    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, text, token,
+    write::Write,
 };
 
 /// A service as it is kept.
@@ -84,7 +85,10 @@ impl Authority {
         let comment = text::comment("Comment", &new.comment)?;
         let kind = new.kind.clone().unwrap_or_else(|| KINDS[0].to_owned());
         if !KINDS.contains(&kind.as_str()) {
-            return Err(Fault::invalid("service_type_invalid", format!("Type must be one of: {}", KINDS.join(", "))));
+            return Err(Fault::invalid(
+                "service_type_invalid",
+                format!("Type must be one of: {}", KINDS.join(", ")),
+            ));
         }
         let customer = permit.customer();
         self.change(permit.actor(), origin, move |write| {
@@ -93,7 +97,17 @@ impl Authority {
             let NewService { domains, nodes, .. } = new;
             let (created_at, updated_at, deleted_at) = (now, now, None);
             let row = Row {
-                id, customer, name, kind, comment, domains, nodes, created_at, updated_at, deleted_at, position,
+                id,
+                customer,
+                name,
+                kind,
+                comment,
+                domains,
+                nodes,
+                created_at,
+                updated_at,
+                deleted_at,
+                position,
             };
             row.name_is_free(&write)?;
             row.save(&write)?;
@@ -107,7 +121,12 @@ impl Authority {
     ///
     /// # Errors
     /// [`Fault::Missing`], [`Fault::Deleted`], [`Fault::Taken`], `name_invalid`; storage faults.
-    pub async fn update_service(&self, permit: &Permit, origin: &Origin, changes: Changes) -> Result<Row, Fault> {
+    pub async fn update_service(
+        &self,
+        permit: &Permit,
+        origin: &Origin,
+        changes: Changes,
+    ) -> Result<Row, Fault> {
         permit.proves(Action::SERVICE_UPDATE)?;
         let (customer, id) = (permit.customer(), asked_about(permit)?);
         let name = changes.name.map(|name| text::name("Name", &name)).transpose()?;
@@ -121,7 +140,10 @@ impl Authority {
                 row.name_is_free(&write)?;
             }
             if let Some(comment) = comment.filter(|comment| *comment != row.comment) {
-                old.insert("comment".to_owned(), Value::from(std::mem::replace(&mut row.comment, comment.clone())));
+                old.insert(
+                    "comment".to_owned(),
+                    Value::from(std::mem::replace(&mut row.comment, comment.clone())),
+                );
                 new.insert("comment".to_owned(), Value::from(comment));
             }
             row.touch(&write);
@@ -143,7 +165,10 @@ impl Authority {
             row.deleted_at = Some(write.origin().now);
             row.touch(&write);
             row.save(&write)?;
-            write.db().prepare_cached("DELETE FROM domains WHERE service_id = $1")?.execute([id.to_bytes()])?;
+            write
+                .db()
+                .prepare_cached("DELETE FROM domains WHERE service_id = $1")?
+                .execute([id.to_bytes()])?;
             write.commit(&Event::ServiceDelete { service: id, name: row.name }, ())
         })
         .await
@@ -241,7 +266,9 @@ impl Row {
              AND id <> $3)",
         )?;
         let taken = select
-            .query_row(params![self.customer.to_bytes(), self.name, self.id.to_bytes()], |row| row.get::<_, bool>(0))?;
+            .query_row(params![self.customer.to_bytes(), self.name, self.id.to_bytes()], |row| {
+                row.get::<_, bool>(0)
+            })?;
         if taken { Err(Fault::Taken { noun: "service", what: self.name.clone() }) } else { Ok(()) }
     }
 
@@ -297,7 +324,8 @@ impl Row {
 
     /// Reads a row, and whether its seal is right.
     fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
-        let words = |text: String| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        let words =
+            |text: String| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
         let read = Self {
             id: ServiceId::from_bytes(row.get(0)?),
             customer: CustomerId::from_bytes(row.get(1)?),
@@ -324,14 +352,23 @@ pub(crate) fn find(db: &Connection, keys: &Keys, id: ServiceId) -> Result<Row, F
 }
 
 /// A service of a customer, deleted or not: a foreign one is as missing as one that never was.
-pub(crate) fn find_in(db: &Connection, keys: &Keys, customer: CustomerId, id: ServiceId) -> Result<Row, Fault> {
+pub(crate) fn find_in(
+    db: &Connection,
+    keys: &Keys,
+    customer: CustomerId,
+    id: ServiceId,
+) -> Result<Row, Fault> {
     let row = find(db, keys, id)?;
     if row.customer == customer { Ok(row) } else { Err(Fault::missing(id)) }
 }
 
 fn find_living(db: &Connection, keys: &Keys, customer: CustomerId, id: ServiceId) -> Result<Row, Fault> {
     let row = find_in(db, keys, customer, id)?;
-    if row.deleted_at.is_none() { Ok(row) } else { Err(Fault::Deleted { noun: "service", id: id.to_string() }) }
+    if row.deleted_at.is_none() {
+        Ok(row)
+    } else {
+        Err(Fault::Deleted { noun: "service", id: id.to_string() })
+    }
 }
 
 fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {

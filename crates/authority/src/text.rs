@@ -17,7 +17,10 @@ pub(crate) fn name(what: &str, text: &str) -> Result<String, Fault> {
 /// The same, and it may be empty.
 pub(crate) fn comment(what: &str, text: &str) -> Result<String, Fault> {
     if text.len() > NAME_LEN_MAX {
-        return Err(Fault::invalid("name_invalid", format!("{what} is too long: {NAME_LEN_MAX} bytes at most")));
+        return Err(Fault::invalid(
+            "name_invalid",
+            format!("{what} is too long: {NAME_LEN_MAX} bytes at most"),
+        ));
     }
     if text.chars().any(char::is_control) {
         return Err(Fault::invalid("name_invalid", format!("{what} holds a control character")));

@@ -1,8 +1,8 @@
 //! Tokens: made, listed, revoked.
 
 use keygate_model::{
-    Action, Actor, CustomerId, Digest, Event, Expiry, Permit, Position, Record, Secret, ServiceId, Services, Subject,
-    Timestamp, TokenId, UserId,
+    Action, Actor, CustomerId, Digest, Event, Expiry, Permit, Position, Record, Secret, ServiceId, Services,
+    Subject, Timestamp, TokenId, UserId,
     event::NewToken,
     record::{Owner, TokenRecord},
     token::{Brand, Kind},
@@ -10,7 +10,8 @@ use keygate_model::{
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use crate::{
-    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, usage, write::Write,
+    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, usage,
+    write::Write,
 };
 
 mod create;
@@ -95,7 +96,9 @@ impl Authority {
     /// [`Fault::Missing`]; storage faults.
     pub async fn revoke_self(&self, permit: &Permit, origin: &Origin) -> Result<(), Fault> {
         permit.proves(Action::TOKEN_REVOKE_SELF)?;
-        let Actor::Token { token, .. } = permit.actor() else { return Err(Fault::Permit(keygate_model::permit::WrongPermit)) };
+        let Actor::Token { token, .. } = permit.actor() else {
+            return Err(Fault::Permit(keygate_model::permit::WrongPermit));
+        };
         self.revoke_each(*permit, origin, vec![token]).await
     }
 
@@ -221,7 +224,8 @@ impl Row {
 
     /// What the audit log tells of it when it is made.
     fn told(&self, parent: Option<TokenId>) -> Event {
-        let expires_at = self.expires.date().and_then(|at| jiff::Timestamp::from_microsecond(at.micros()).ok());
+        let expires_at =
+            self.expires.date().and_then(|at| jiff::Timestamp::from_microsecond(at.micros()).ok());
         Event::TokenCreate(NewToken {
             token: self.id,
             user: self.user,

@@ -32,7 +32,10 @@ pub(crate) fn write(db: &Connection, marks: &[Mark]) -> Result<(), Fault> {
 }
 
 /// The marks of these tokens.
-pub(crate) fn of(db: &Connection, tokens: impl Iterator<Item = TokenId>) -> Result<HashMap<TokenId, Mark>, Fault> {
+pub(crate) fn of(
+    db: &Connection,
+    tokens: impl Iterator<Item = TokenId>,
+) -> Result<HashMap<TokenId, Mark>, Fault> {
     let mut select = db.prepare_cached("SELECT used_at, ip, user_agent FROM marks WHERE token_id = $1")?;
     let mut marks = HashMap::new();
     for token in tokens {

@@ -89,8 +89,19 @@ impl Authority {
             let (now, position) = (write.origin().now, write.position_of(0));
             let (state, factor) = (UserState::Active, Factor::off());
             let (created_at, updated_at) = (now, now);
-            let row =
-                Row { id, customer, login, name, role, state, password, factor, created_at, updated_at, position };
+            let row = Row {
+                id,
+                customer,
+                login,
+                name,
+                role,
+                state,
+                password,
+                factor,
+                created_at,
+                updated_at,
+                position,
+            };
             row.save(&write)?;
             let event = Event::UserCreate { user: id, login: row.login.to_string(), role: row.role.clone() };
             write.commit(&event, row)

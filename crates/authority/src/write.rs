@@ -141,7 +141,8 @@ impl Writer {
         let (reply, outcome) = oneshot::channel();
         let origin = origin.clone();
         let job = move |desk: Option<Desktop<'_>>| -> Answer {
-            let done = desk.ok_or(Fault::Unavailable).and_then(|desk| in_savepoint(desk, actor, &origin, verb));
+            let done =
+                desk.ok_or(Fault::Unavailable).and_then(|desk| in_savepoint(desk, actor, &origin, verb));
             Box::new(move |fate| {
                 let answer = done.and_then(|value| match fate {
                     Fate::Done => Ok(value),
@@ -235,7 +236,12 @@ impl Desk {
     }
 
     /// Begins a transaction and runs the waiting jobs in it.
-    fn fill(&self, answers: &mut Vec<Answer>, first: Message, inbox: &Receiver<Message>) -> Result<(), Fault> {
+    fn fill(
+        &self,
+        answers: &mut Vec<Answer>,
+        first: Message,
+        inbox: &Receiver<Message>,
+    ) -> Result<(), Fault> {
         let begun = self.db.execute_batch("BEGIN IMMEDIATE").map_err(Fault::from);
         let mut head = match begun.and_then(|()| Head::read(&self.db, &self.keys)) {
             Ok(head) => head,
@@ -263,7 +269,8 @@ impl Desk {
         match message {
             Message::Change(job) => job(head.map(|head| Desktop { db: &self.db, keys: &self.keys, head })),
             Message::Marks(marks, reply) => {
-                let written = if head.is_some() { usage::write(&self.db, &marks) } else { Err(Fault::Unavailable) };
+                let written =
+                    if head.is_some() { usage::write(&self.db, &marks) } else { Err(Fault::Unavailable) };
                 Box::new(move |fate| {
                     let done = written.and(if fate == Fate::Done { Ok(()) } else { Err(Fault::Unavailable) });
                     drop(reply.send(done));

@@ -6,8 +6,7 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Ask, Batch, Deny, Digest, Policy, Position, ServiceId, Timestamp, Unsure, Verdict, Want,
-    decide,
+    Ask, Batch, Deny, Digest, Policy, Position, ServiceId, Timestamp, Unsure, Verdict, Want, decide,
     decide::WantedService,
     policy::{Access, Matched, Unmatched},
     token::Kind,
@@ -95,7 +94,13 @@ impl Gate {
     /// Decides whether the token with this digest may do what is wanted. Every other question ends here. With a client,
     /// an allowed use is noted.
     #[must_use]
-    pub fn decide(&self, digest: &Digest, want: &Want, client: Option<Client<'_>>, now: Timestamp) -> Verdict {
+    pub fn decide(
+        &self,
+        digest: &Digest,
+        want: &Want,
+        client: Option<Client<'_>>,
+        now: Timestamp,
+    ) -> Verdict {
         if !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
@@ -119,7 +124,9 @@ impl Gate {
     /// The same for an id.
     #[must_use]
     pub fn wanted_id(&self, id: ServiceId) -> WantedService {
-        self.replica.customer_of(id).map_or(WantedService::Unknown, |customer| WantedService::Known(id, customer))
+        self.replica
+            .customer_of(id)
+            .map_or(WantedService::Unknown, |customer| WantedService::Known(id, customer))
     }
 
     /// Takes the marks of use that wait to be written.

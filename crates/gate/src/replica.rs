@@ -12,8 +12,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 use keygate_model::{
-    ActionSet, Actor, Batch, CustomerId, Digest, Expiry, Policy, Position, Record, ServiceId, Services, Standing,
-    Subject, Timestamp, TokenId, Unsure, UserId,
+    ActionSet, Actor, Batch, CustomerId, Digest, Expiry, Policy, Position, Record, ServiceId, Services,
+    Standing, Subject, Timestamp, TokenId, Unsure, UserId,
     customer::CustomerState,
     record::{CustomerRecord, Owner, TokenRecord, UserRecord},
     user::UserState,
@@ -188,7 +188,11 @@ impl Replica {
                 DELETED => UserState::Deleted,
                 _ => UserState::Locked,
             },
-            customer_state: if customer_state == ACTIVE { CustomerState::Active } else { CustomerState::Suspended },
+            customer_state: if customer_state == ACTIVE {
+                CustomerState::Active
+            } else {
+                CustomerState::Suspended
+            },
             unsure,
         };
         Some(see(&standing, slot))
@@ -235,7 +239,8 @@ impl Replica {
             CustomerState::Active => ACTIVE,
             CustomerState::Suspended => LOCKED,
         };
-        if let Some(entry) = self.customer_place(desk, record.id).and_then(|place| self.customers.get(place)) {
+        if let Some(entry) = self.customer_place(desk, record.id).and_then(|place| self.customers.get(place))
+        {
             entry.state.store(state, Ordering::Release);
         }
     }
@@ -283,6 +288,7 @@ impl Replica {
         if !self.is_customer(self.owners.get(owner)?.load().customer, record.customer) {
             return None;
         }
+        // The wire has whole seconds. A finer expiry is rounded down: a token never lives longer than it was given.
         let expires = match record.expires {
             Expiry::Never => NEVER,
             Expiry::At(at) => u32::try_from(at.seconds().max(0)).unwrap_or(NEVER - 1).min(NEVER - 1),
@@ -322,7 +328,9 @@ impl Replica {
         if let Some(place) = desk.customers.get(&id) {
             return Some(*place);
         }
-        let place = self.customers.push(&mut desk.customers_end, CustomerEntry { id, state: AtomicU8::new(UNKNOWN) })?;
+        let place = self
+            .customers
+            .push(&mut desk.customers_end, CustomerEntry { id, state: AtomicU8::new(UNKNOWN) })?;
         desk.customers.insert(id, place);
         Some(place)
     }
@@ -330,7 +338,9 @@ impl Replica {
     fn owner_place(&self, desk: &mut Desk, customer: CustomerId, owner: &Owner) -> Option<u32> {
         let (key, role, state) = match owner {
             Owner::User(user) => (OwnerKey::User(*user), NO_ROLE, UNKNOWN),
-            Owner::Customer { role } => (OwnerKey::Customer(customer, role.clone()), self.role_number(role), ACTIVE),
+            Owner::Customer { role } => {
+                (OwnerKey::Customer(customer, role.clone()), self.role_number(role), ACTIVE)
+            }
         };
         if let Some(place) = desk.owners.get(&key) {
             return Some(*place);

@@ -233,7 +233,13 @@ mod tests {
 
     fn entry(number: u32) -> Entry {
         let id = TokenId::from_bits(u128::from(number) << 70 | u128::from(number));
-        Entry { id, user: UserId::from_bits(u128::from(number) << 65), owner: number, grant: !number, expires: number }
+        Entry {
+            id,
+            user: UserId::from_bits(u128::from(number) << 65),
+            owner: number,
+            grant: !number,
+            expires: number,
+        }
     }
 
     fn key(number: u32) -> Key {

@@ -313,14 +313,18 @@ impl Event {
         match self {
             Self::CustomerCreate { name, .. } => format!("Customer '{name}' was created"),
             Self::CustomerUpdate { new, .. } => format!("Customer became {new}"),
-            Self::UserCreate { login, role, .. } => format!("User '{login}' was created with the role {role}"),
+            Self::UserCreate { login, role, .. } => {
+                format!("User '{login}' was created with the role {role}")
+            }
             Self::UserLock { .. } => "User was locked".to_owned(),
             Self::UserUnlock { .. } => "User was unlocked".to_owned(),
             Self::UserUpdate { old, new, .. } => format!("User's role was changed from {old} to {new}"),
             Self::UserLogin { .. } => "User logged in".to_owned(),
             Self::UserLoginFailure { .. } => "Login failed".to_owned(),
             Self::UserSudo { .. } => "Sudo was started".to_owned(),
-            Self::TwoFactorEnable { confirmed: true, .. } => "Two-factor authentication was enabled".to_owned(),
+            Self::TwoFactorEnable { confirmed: true, .. } => {
+                "Two-factor authentication was enabled".to_owned()
+            }
             Self::TwoFactorEnable { .. } => "Two-factor authentication waits for its first code".to_owned(),
             Self::TwoFactorDisable { .. } => "Two-factor authentication was disabled".to_owned(),
             Self::ServiceCreate { name, .. } => format!("Service '{name}' was created"),
@@ -337,7 +341,9 @@ impl Event {
     pub fn metadata(&self) -> Value {
         match self {
             Self::CustomerCreate { name, .. } => json!({ "name": name }),
-            Self::CustomerUpdate { old, new, .. } => json!({ "old": { "state": old }, "new": { "state": new } }),
+            Self::CustomerUpdate { old, new, .. } => {
+                json!({ "old": { "state": old }, "new": { "state": new } })
+            }
             Self::UserCreate { login, role, .. } => json!({ "login": login, "role": role }),
             Self::UserUpdate { old, new, .. } => json!({ "old": { "role": old }, "new": { "role": new } }),
             Self::UserLogin { factor, .. } => factor.metadata(),
@@ -364,7 +370,9 @@ impl SecondFactor {
         match self {
             Self::None => json!({ "second_factor": "none" }),
             Self::Totp => json!({ "second_factor": "totp" }),
-            Self::Recovery { left } => json!({ "second_factor": "recovery_code", "recovery_codes_left": left }),
+            Self::Recovery { left } => {
+                json!({ "second_factor": "recovery_code", "recovery_codes_left": left })
+            }
         }
     }
 }

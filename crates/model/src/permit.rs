@@ -50,7 +50,12 @@ pub struct Permit {
 pub struct WrongPermit;
 
 impl Permit {
-    pub(crate) fn granted(actor: Actor, action: Action, customer: CustomerId, service: Option<ServiceId>) -> Self {
+    pub(crate) fn granted(
+        actor: Actor,
+        action: Action,
+        customer: CustomerId,
+        service: Option<ServiceId>,
+    ) -> Self {
         Self { actor, action: Some(action), customer, service }
     }
 

@@ -141,7 +141,10 @@ impl Policy {
         let names = number_actions(&file.actions)?;
         let marked = |mark: fn(&ActionLine) -> bool| {
             let lines = names.iter().enumerate().filter(|(_, name)| mark(&file.actions[*name]));
-            lines.filter_map(|(number, _)| u8::try_from(number).ok()).map(Action::numbered).collect::<ActionSet>()
+            lines
+                .filter_map(|(number, _)| u8::try_from(number).ok())
+                .map(Action::numbered)
+                .collect::<ActionSet>()
         };
         let mut policy = Self {
             scopes: HashMap::new(),
@@ -197,7 +200,8 @@ impl Policy {
     #[must_use]
     pub fn scopes(&self, names: &str) -> Option<ActionSet> {
         let sets: Option<Vec<_>> = names.split(' ').map(|name| self.scope(name)).collect();
-        sets.filter(|sets| !sets.is_empty()).map(|sets| sets.into_iter().fold(ActionSet::EMPTY, ActionSet::union))
+        sets.filter(|sets| !sets.is_empty())
+            .map(|sets| sets.into_iter().fold(ActionSet::EMPTY, ActionSet::union))
     }
 
     /// The names of the scopes, sorted.
@@ -228,7 +232,11 @@ impl Policy {
     #[must_use]
     pub fn names(&self, set: ActionSet) -> Vec<&str> {
         let numbers = 0..u8::try_from(self.names.len()).unwrap_or(u8::MAX);
-        numbers.map(Action::numbered).filter(|action| set.contains(*action)).map(|action| self.name(action)).collect()
+        numbers
+            .map(Action::numbered)
+            .filter(|action| set.contains(*action))
+            .map(|action| self.name(action))
+            .collect()
     }
 
     /// The actions that change nothing.
@@ -271,11 +279,14 @@ impl Policy {
 
     fn named(&self, name: &str, place: &str) -> Result<ActionSet, BadPolicy> {
         match name {
-            "*" => Ok((0..self.names.len()).filter_map(|n| u8::try_from(n).ok()).map(Action::numbered).collect()),
+            "*" => {
+                Ok((0..self.names.len()).filter_map(|n| u8::try_from(n).ok()).map(Action::numbered).collect())
+            }
             "@read" => Ok(self.reads),
-            _ => self.action(name).map(|action| ActionSet::from_iter([action])).ok_or_else(|| {
-                BadPolicy::UnknownAction { place: place.to_owned(), name: name.to_owned() }
-            }),
+            _ => self
+                .action(name)
+                .map(|action| ActionSet::from_iter([action]))
+                .ok_or_else(|| BadPolicy::UnknownAction { place: place.to_owned(), name: name.to_owned() }),
         }
     }
 
@@ -309,7 +320,8 @@ fn number_actions(lines: &BTreeMap<String, ActionLine>) -> Result<Vec<String>, B
         return Err(BadPolicy::MissingAction(missing));
     }
     let own = OWN.iter().map(|name| (*name).to_owned());
-    let names: Vec<_> = own.chain(lines.keys().filter(|name| !OWN.contains(&name.as_str())).cloned()).collect();
+    let names: Vec<_> =
+        own.chain(lines.keys().filter(|name| !OWN.contains(&name.as_str())).cloned()).collect();
     if names.len() > 256 { Err(BadPolicy::TooManyActions(names.len())) } else { Ok(names) }
 }
 
@@ -357,7 +369,14 @@ mod tests {
         let policy = own();
         let url = Path::new("/purge/http://example.com//a;b");
         assert_eq!(policy.route(Method::Post, &url).unwrap().access, Access::Action(Action::PURGE_URL));
-        for path in ["/tokens//self", "/service/a/../b", "/tokens/self;x", "/./purge/x", "//purge/x", "/purge/../tokens"] {
+        for path in [
+            "/tokens//self",
+            "/service/a/../b",
+            "/tokens/self;x",
+            "/./purge/x",
+            "//purge/x",
+            "/purge/../tokens",
+        ] {
             assert_eq!(policy.route(Method::Get, &Path::new(path)), Err(Unmatched::Ambiguous), "{path}");
             assert_eq!(policy.route(Method::Post, &Path::new(path)), Err(Unmatched::Ambiguous), "{path}");
         }
@@ -375,7 +394,8 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let with = |from: &str, to: &str| Policy::compile(&OWN_POLICY.replace(from, to)).unwrap_err().to_string();
+        let with =
+            |from: &str, to: &str| Policy::compile(&OWN_POLICY.replace(from, to)).unwrap_err().to_string();
         assert!(with("\"@read\", \"token:revoke_self\"", "").contains("\"global:read\" is empty"));
         assert!(with("[\"purge:all\", ", "[\"purge:al\", ").contains("\"purge:al\""));
         assert!(with("\"purge:all\" = {}", "").contains("lacks \"purge:all\""));

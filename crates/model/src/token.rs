@@ -39,7 +39,9 @@ impl Kind {
     }
 
     fn of_letter(letter: u8) -> Option<Self> {
-        [Self::User, Self::Automation, Self::Session, Self::Exchanged].into_iter().find(|kind| kind.letter() == letter)
+        [Self::User, Self::Automation, Self::Session, Self::Exchanged]
+            .into_iter()
+            .find(|kind| kind.letter() == letter)
     }
 }
 
@@ -257,7 +259,9 @@ mod tests {
         assert!(text.starts_with("acm_a_") && text.len() == 55);
         assert!(Presented::parse(text.as_bytes(), &brand).is_ok());
         assert_eq!(refusal(text.as_bytes()), Some(Malformed::Shape));
-        assert!(Brand::parse("").is_err() && Brand::parse("ACME").is_err() && Brand::parse("toolong").is_err());
+        assert!(
+            Brand::parse("").is_err() && Brand::parse("ACME").is_err() && Brand::parse("toolong").is_err()
+        );
     }
 
     proptest! {

@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn spellings_of_one_login_are_one_login() {
         let plain = Login::parse("user@example.com").unwrap();
-        for spelling in ["USER@example.com", " user@example.com\t", "ｕser@example.com", "User@Example.COM "] {
+        for spelling in ["USER@example.com", " user@example.com\t", "ｕser@example.com", "User@Example.COM "]
+        {
             assert_eq!(Login::parse(spelling), Ok(plain.clone()), "{spelling:?}");
         }
     }

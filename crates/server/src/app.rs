@@ -4,7 +4,10 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use keygate_authority::{Authority, Fault, Origin, Settings, usage};
 use keygate_gate::Gate;
-use keygate_model::{CustomerId, ServiceId, Timestamp, UserId, token::{Brand, Kind}};
+use keygate_model::{
+    CustomerId, ServiceId, Timestamp, UserId,
+    token::{Brand, Kind},
+};
 use keygate_purge::Purger;
 
 use crate::{

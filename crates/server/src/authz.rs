@@ -49,7 +49,8 @@ fn decide(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Verdict {
         Ok(secret) => secret,
         Err(why) => return Verdict::Deny(Deny::Malformed(why)),
     };
-    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let user_agent =
+        headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let client = Client { ip: peer.ip(), user_agent };
     let ask = Ask { method, path: Path::new(path_of(url)), secret };
     app.gate.authorize(&ask, client, app.clock.now())

@@ -35,7 +35,9 @@ pub(crate) async fn collect(request: Request) -> Result<Bytes, Problem> {
     let body = axum::body::to_bytes(request.into_body(), BODY_LEN_MAX);
     match tokio::time::timeout(BODY_TIME_MAX, body).await {
         Ok(Ok(body)) => Ok(body),
-        Ok(Err(_)) => Err(Problem::bad_request("body_too_large", format!("A body has {BODY_LEN_MAX} bytes at most"))),
+        Ok(Err(_)) => {
+            Err(Problem::bad_request("body_too_large", format!("A body has {BODY_LEN_MAX} bytes at most")))
+        }
         Err(_) => Err(Problem::bad_request("body_too_slow", "The body took too long to arrive")),
     }
 }
@@ -62,7 +64,10 @@ impl Fields {
         for (place, (name, _)) in self.0.iter().enumerate() {
             let list = matches!(name.as_str(), "services[]" | "services");
             if !list && self.0[..place].iter().any(|(earlier, _)| earlier == name) {
-                return Err(Problem::bad_request("duplicate_field", format!("The field '{}' comes twice", said_back(name))));
+                return Err(Problem::bad_request(
+                    "duplicate_field",
+                    format!("The field '{}' comes twice", said_back(name)),
+                ));
             }
         }
         Ok(self)
@@ -71,7 +76,10 @@ impl Fields {
     /// Refuses fields that mean nothing here: what is ignored silently is a limit that its sender believes in.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), Problem> {
         match self.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(Problem::bad_request("unknown_field", format!("There is no field '{}' here", said_back(name)))),
+            Some((name, _)) => Err(Problem::bad_request(
+                "unknown_field",
+                format!("There is no field '{}' here", said_back(name)),
+            )),
             None => Ok(()),
         }
     }

@@ -27,7 +27,12 @@ impl Caller {
     }
 
     /// Asks the gate for one thing more than the route was about.
-    pub(crate) fn may(&self, app: &App, action: Action, service: Option<ServiceId>) -> Result<Permit, Problem> {
+    pub(crate) fn may(
+        &self,
+        app: &App,
+        action: Action,
+        service: Option<ServiceId>,
+    ) -> Result<Permit, Problem> {
         let want = Want { action, service: service.map(|id| app.gate.wanted_id(id)) };
         let nobody_new: Option<Client<'_>> = None;
         match app.gate.decide(&self.digest, &want, nobody_new, self.origin.now) {

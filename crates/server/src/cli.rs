@@ -130,4 +130,3 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     crate::log::start("warn");
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
-

@@ -45,7 +45,8 @@ impl File {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("The configuration file {} cannot be read", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("The configuration file {} is not right", path.display()))
+        toml::from_str(&text)
+            .with_context(|| format!("The configuration file {} is not right", path.display()))
     }
 
     /// The limits on failed logins.
@@ -66,6 +67,8 @@ impl File {
 pub fn sqlite_path(db: &str) -> anyhow::Result<PathBuf> {
     match db.split_once(':') {
         Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => bail!("The database {db:?} cannot be opened: write it as sqlite:PATH, for example sqlite:keygate.db"),
+        _ => bail!(
+            "The database {db:?} cannot be opened: write it as sqlite:PATH, for example sqlite:keygate.db"
+        ),
     }
 }

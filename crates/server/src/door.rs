@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// Names under which people put secrets into URLs.
-const SECRET_PARAMETERS: [&str; 6] = ["access_token", "api_key", "apikey", "token", "fastly-key", "fastly_key"];
+const SECRET_PARAMETERS: [&str; 6] =
+    ["access_token", "api_key", "apikey", "token", "fastly-key", "fastly_key"];
 
 /// Headers that ask a backend for another method than the one that was decided about.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
@@ -84,13 +85,19 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
     // The query of a URL to purge is a page's, and its names are the site's. A secret of ours may not stand even there.
     let names = if access == Access::Action(Action::PURGE_URL) { &[][..] } else { &SECRET_PARAMETERS };
     if has_secret_in_query(parts.uri.query(), names, &app.brand) {
-        tracing::warn!(request_id = origin.request_id, client = origin.ip, "a credential in a URL: exposed, revoke it");
+        tracing::warn!(
+            request_id = origin.request_id,
+            client = origin.ip,
+            "a credential in a URL: exposed, revoke it"
+        );
         return Err(refuse(Deny::InUrl));
     }
     let secret = match (credential(&parts.headers), access) {
         (_, Access::Public) | (Err(Deny::Missing | Deny::Scheme), Access::ActionIfAny(_)) => return Ok(None),
         (Err(deny), _) => return Err(refuse(deny)),
-        (Ok(secret), _) => Presented::parse(secret, &app.brand).map_err(|why| refuse(Deny::Malformed(why)))?,
+        (Ok(secret), _) => {
+            Presented::parse(secret, &app.brand).map_err(|why| refuse(Deny::Malformed(why)))?
+        }
     };
     let digest = secret.digest();
     let user_agent = text(&parts.headers, header::USER_AGENT.as_str());
@@ -169,7 +176,10 @@ fn has_secret_in_query(query: Option<&str>, names: &[&str], brand: &Brand) -> bo
 
 fn origin(app: &App, parts: &Parts) -> Origin {
     // A request id is for matching logs; without entropy the answer will say what is wrong anyway.
-    let id = app.rng.bytes::<10>().map_or_else(|_| "none".to_owned(), |bytes| data_encoding::HEXLOWER.encode(&bytes));
+    let id = app
+        .rng
+        .bytes::<10>()
+        .map_or_else(|_| "none".to_owned(), |bytes| data_encoding::HEXLOWER.encode(&bytes));
     Origin { now: app.clock.now(), ip: text_of(peer(parts).ip()), request_id: id }
 }
 
@@ -228,7 +238,10 @@ mod tests {
         assert_eq!(found(&[("fastly-key", "a"), ("fastly-key", "a")]), Err(Deny::Multiple));
         assert_eq!(found(&[("fastly-key", "a, b")]), Err(Deny::Multiple));
         assert_eq!(found(&[("fastly-key", "a"), ("authorization", "Bearer a")]), Err(Deny::Multiple));
-        assert_eq!(found(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]), Err(Deny::Multiple));
+        assert_eq!(
+            found(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]),
+            Err(Deny::Multiple)
+        );
         assert_eq!(found(&[("authorization", "Basic Og==")]), Err(Deny::Scheme));
         assert_eq!(found(&[("fastly-key", "a"), ("authorization", "Basic Og==")]), Ok(b"a".to_vec()));
         assert_eq!(found(&[("authorization", "Bearer  a")]), Ok(b" a".to_vec()), "never trimmed");
@@ -241,6 +254,9 @@ mod tests {
         }
         assert!(!has_secret_in_query(Some("page=1&name=kg"), &SECRET_PARAMETERS, &Brand::default()));
         assert!(!has_secret_in_query(Some("token=x"), &[], &Brand::default()), "a page's own");
-        assert!(has_secret_in_query(Some("token=kgu_abc"), &[], &Brand::default()), "ours, wherever it stands");
+        assert!(
+            has_secret_in_query(Some("token=kgu_abc"), &[], &Brand::default()),
+            "ours, wherever it stands"
+        );
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use keygate_authority::{Fault, LoginRefusal};
-use keygate_model::{Deny, Policy, TokenId, Timestamp, Unsure};
+use keygate_model::{Deny, Policy, Timestamp, TokenId, Unsure};
 use serde_json::{Map, Value};
 
 use crate::{edge::NoEntropy, json};
@@ -78,7 +78,9 @@ impl Problem {
         let forbidden = |msg: &str| Self::new(StatusCode::FORBIDDEN, code, msg);
         match deny {
             Deny::Missing => credentials(code, "").detail("Send your token in the header Fastly-Key"),
-            Deny::Scheme => credentials(code, "").detail("Send your token in Fastly-Key, or as Authorization: Bearer"),
+            Deny::Scheme => {
+                credentials(code, "").detail("Send your token in Fastly-Key, or as Authorization: Bearer")
+            }
             Deny::Unknown => credentials(code, "invalid_token"),
             Deny::Malformed(why) => credentials(code, "invalid_token").detail(why.to_string()),
             Deny::Expired { token, at } => {
@@ -89,29 +91,39 @@ impl Problem {
             Deny::OwnerDisabled => {
                 credentials(code, "invalid_token").detail("The person behind this token is locked or gone")
             }
-            Deny::Multiple => Self::bad_request(code, "Send one credential: one Fastly-Key, or one Authorization"),
-            Deny::InUrl => {
-                Self::bad_request(code, "A credential in a URL or form ends up in logs; revoke it, and use Fastly-Key")
+            Deny::Multiple => {
+                Self::bad_request(code, "Send one credential: one Fastly-Key, or one Authorization")
             }
-            Deny::AmbiguousPath => Self::bad_request(code, "This path can be read in two ways; write it plainly"),
-            Deny::MethodOverride => Self::bad_request(code, "Use the method itself, not a header that overrides it"),
+            Deny::InUrl => Self::bad_request(
+                code,
+                "A credential in a URL or form ends up in logs; revoke it, and use Fastly-Key",
+            ),
+            Deny::AmbiguousPath => {
+                Self::bad_request(code, "This path can be read in two ways; write it plainly")
+            }
+            Deny::MethodOverride => {
+                Self::bad_request(code, "Use the method itself, not a header that overrides it")
+            }
             Deny::Kind => forbidden(NOT_AUTHORIZED).detail("This kind of token is not for the API"),
             Deny::CustomerSuspended => forbidden(NOT_AUTHORIZED).detail("This account is suspended"),
             Deny::ReadOnly(_) => forbidden("Read only tokens are not allowed to access this endpoint"),
-            Deny::Scope(action) => forbidden(NOT_AUTHORIZED)
-                .detail(format!("The token's scope does not contain {}; use one whose scope does", policy.name(action))),
+            Deny::Scope(action) => forbidden(NOT_AUTHORIZED).detail(format!(
+                "The token's scope does not contain {}; use one whose scope does",
+                policy.name(action)
+            )),
             Deny::Role(action) => forbidden(NOT_AUTHORIZED)
                 .detail(format!("Your role does not allow {}; ask a superuser", policy.name(action))),
             Deny::Account(action) => forbidden(NOT_AUTHORIZED).detail(format!(
                 "The token is limited to services, and {} is about the whole account",
                 policy.name(action)
             )),
-            Deny::Service(id) => {
-                forbidden(NOT_AUTHORIZED).detail(format!("The token is limited to other services than '{id}'"))
-            }
+            Deny::Service(id) => forbidden(NOT_AUTHORIZED)
+                .detail(format!("The token is limited to other services than '{id}'")),
             Deny::Sudo => forbidden("You must POST /sudo to access this endpoint"),
             Deny::ServiceUnknown => Self::new(StatusCode::NOT_FOUND, code, "Record not found"),
-            Deny::NoRoute => Self::new(StatusCode::NOT_FOUND, code, "Not found").detail("There is no such endpoint"),
+            Deny::NoRoute => {
+                Self::new(StatusCode::NOT_FOUND, code, "Not found").detail("There is no such endpoint")
+            }
         }
     }
 

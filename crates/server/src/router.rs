@@ -59,7 +59,6 @@ pub fn table() -> Vec<Row> {
 }
 
 /// The router, with the door before it.
-#[must_use]
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new();
     for (on, handler) in table() {

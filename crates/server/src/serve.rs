@@ -16,8 +16,8 @@ use crate::{app::App, authz, router::router};
 /// How long a client may take to send the headers of a request.
 const HEADERS_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// The largest request line and headers, in bytes.
-const HEADERS_LEN_MAX: usize = 16 * 1024;
+/// The largest request line and headers, in bytes: the contract's 16 KiB of `Surrogate-Key`, and as much for the rest.
+const HEADERS_LEN_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 100;
 
 /// How long requests may go on after the stop.

@@ -1,6 +1,8 @@
 //! Making tokens: by password, or by a token in sudo. Either way never wider than who asks.
 
-use keygate_model::{Action, Actor, CustomerId, Event, Expiry, Permit, ServiceId, Services, Timestamp, UserId};
+use keygate_model::{
+    Action, Actor, CustomerId, Event, Expiry, Permit, ServiceId, Services, Timestamp, UserId,
+};
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
@@ -181,7 +183,11 @@ impl Order {
     }
 }
 
-fn scope(policy: &keygate_model::Policy, wanted: Option<String>, ceiling: Option<&Row>) -> Result<String, Fault> {
+fn scope(
+    policy: &keygate_model::Policy,
+    wanted: Option<String>,
+    ceiling: Option<&Row>,
+) -> Result<String, Fault> {
     let wanted = wanted.or_else(|| ceiling.map(|row| row.scope.clone())).unwrap_or_else(|| SCOPE.to_owned());
     let Some(actions) = policy.scopes(&wanted) else {
         let known = policy.scope_names().join(", ");
@@ -232,7 +238,10 @@ fn expires(wanted: Option<Timestamp>, ceiling: Option<&Row>, now: Timestamp) -> 
         return Err(Fault::invalid("expiry_invalid", "expires_at is in the past"));
     }
     if at > last {
-        return Err(Fault::invalid("expiry_invalid", "expires_at is more than ten years ahead, the most there is"));
+        return Err(Fault::invalid(
+            "expiry_invalid",
+            "expires_at is more than ten years ahead, the most there is",
+        ));
     }
     if Expiry::At(at) > longest {
         return Err(Fault::Wider { excess: "a longer life than the token that asks".to_owned() });
@@ -241,18 +250,24 @@ fn expires(wanted: Option<Timestamp>, ceiling: Option<&Row>, now: Timestamp) -> 
 }
 
 /// Notes an idempotency key with the token it makes, in the same transaction; refuses the second use.
-fn remember(write: &Write<'_>, user: UserId, idempotency: &Idempotency, minted: &Minted) -> Result<(), Fault> {
-    let mut select =
-        write.db().prepare_cached("SELECT request, token_id FROM idempotency WHERE user_id = $1 AND key = $2")?;
+fn remember(
+    write: &Write<'_>,
+    user: UserId,
+    idempotency: &Idempotency,
+    minted: &Minted,
+) -> Result<(), Fault> {
+    let mut select = write
+        .db()
+        .prepare_cached("SELECT request, token_id FROM idempotency WHERE user_id = $1 AND key = $2")?;
     let mut rows = select.query(params![user.to_bytes(), idempotency.key])?;
     if let Some(row) = rows.next()? {
         let token = keygate_model::TokenId::from_bytes(row.get(1)?).to_string();
         let same = row.get::<_, [u8; 32]>(0)? == idempotency.request;
         return Err(if same { Fault::IdempotencyReplayed { token } } else { Fault::IdempotencyMismatch });
     }
-    let mut insert = write
-        .db()
-        .prepare_cached("INSERT INTO idempotency (user_id, key, request, token_id) VALUES ($1, $2, $3, $4)")?;
+    let mut insert = write.db().prepare_cached(
+        "INSERT INTO idempotency (user_id, key, request, token_id) VALUES ($1, $2, $3, $4)",
+    )?;
     insert.execute(params![user.to_bytes(), idempotency.key, idempotency.request, minted.id.to_bytes()])?;
     Ok(())
 }

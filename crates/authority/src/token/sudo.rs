@@ -50,7 +50,9 @@ impl Authority {
             write.act_as(Actor::Token { token, customer, user: Some(user) });
             match judged {
                 Judged::CodeRequired => Err(LoginRefusal::CodeRequired.into()),
-                Judged::Refused(person, event, refusal) => refuse(write, person.map(|row| *row), &event, refusal),
+                Judged::Refused(person, event, refusal) => {
+                    refuse(write, person.map(|row| *row), &event, refusal)
+                }
                 Judged::Proved(..) => {
                     let until = write.origin().now.after(SUDO);
                     row.sudo_until = Some(until);

@@ -193,7 +193,7 @@ fn date(weight: u32) -> impl Strategy<Value = Option<Timestamp>> {
     let near = select(vec![-1_000_000, -1, 0, 1, 1_000_000]);
     prop_oneof![
         weight - 1 => Just(None),
-        1 => near.prop_map(|micros| Some(Timestamp::from_micros(AT + micros))),
+        1 => near.prop_map(|seconds| Some(Timestamp::from_micros(AT + seconds * 1_000_000))),
     ]
 }
 

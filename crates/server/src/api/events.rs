@@ -105,7 +105,12 @@ impl Wanted {
             "sort" if value == "-created_at" => filter.oldest_first = false,
             "sort" => return Err(Problem::bad_request("sort_invalid", "sort is created_at or -created_at")),
             // A filter that is ignored would show more than was asked for.
-            _ => return Err(Problem::bad_request("unknown_field", format!("There is no parameter '{}' here", said_back(name)))),
+            _ => {
+                return Err(Problem::bad_request(
+                    "unknown_field",
+                    format!("There is no parameter '{}' here", said_back(name)),
+                ));
+            }
         }
         Ok(())
     }
@@ -164,7 +169,9 @@ fn event_json(row: &Row) -> Value {
 fn document(body: &Value) -> Reply<Response> {
     let tag = data_encoding::HEXLOWER.encode(&Sha256::digest(body.to_string())[..16]);
     let mut response = Json(body).into_response();
-    let mut set = |name: HeaderName, value: &str| HeaderValue::from_str(value).map(|value| response.headers_mut().insert(name, value));
+    let mut set = |name: HeaderName, value: &str| {
+        HeaderValue::from_str(value).map(|value| response.headers_mut().insert(name, value))
+    };
     let done = set(header::CONTENT_TYPE, "application/vnd.api+json")
         .and(set(header::CACHE_CONTROL, "max-age=0, private, must-revalidate"))
         .and(set(header::ETAG, &format!("W/\"{tag}\"")));

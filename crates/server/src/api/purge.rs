@@ -38,7 +38,8 @@ pub(crate) async fn keys(State(app): Ap, caller: Caller, request: Request) -> Re
     let service = app.authority.service(&caller.permit).await?;
     let nodes = run(&app, &service, &What::Keys(keys.clone(), mode(&headers)), &caller).await?;
     let ticket = Ticket::new(caller.origin.now);
-    let member = |(nth, key): (usize, &Key)| format!("{}: {:?}", Value::from(key.as_str()), ticket.id(Some(nth + 1)));
+    let member =
+        |(nth, key): (usize, &Key)| format!("{}: {:?}", Value::from(key.as_str()), ticket.id(Some(nth + 1)));
     let members: Vec<_> = keys.iter().enumerate().map(member).collect();
     // Recorded without a content type.
     Ok(purged(nodes, members.len(), format!("{{ {} }}", members.join(", ")), None))
@@ -64,7 +65,8 @@ pub(crate) async fn url(
     let raw = uri.path_and_query().map_or("", |all| all.as_str());
     let url = Url::parse(raw.strip_prefix("/purge/").unwrap_or_default())
         .map_err(|why| Problem::bad_request("url_invalid", why.to_string()))?;
-    let no_service = || Problem::new(StatusCode::NOT_FOUND, "not_found", "Record not found").detail("Cannot find service");
+    let no_service =
+        || Problem::new(StatusCode::NOT_FOUND, "not_found", "Record not found").detail("Cannot find service");
     let found = app.authority.service_at(&caller.permit, url.domain.as_str()).await?;
     let permit = caller.may(&app, Action::PURGE_URL, Some(found.ok_or_else(no_service)?))?;
     let service = app.authority.service(&permit).await?;
@@ -113,7 +115,8 @@ fn target(service: &service::Row) -> Result<Option<Target>, Problem> {
     }
     let domains: Result<_, _> = service.domains.iter().map(|domain| Domain::parse(domain)).collect();
     let nodes: Result<_, _> = service.nodes.iter().map(|node| Node::parse(node)).collect();
-    let (domains, nodes) = (domains.map_err(|why| odd(why.to_string()))?, nodes.map_err(|why| odd(why.to_string()))?);
+    let (domains, nodes) =
+        (domains.map_err(|why| odd(why.to_string()))?, nodes.map_err(|why| odd(why.to_string()))?);
     Target::new(domains, nodes).map(Some).map_err(|why| odd(why.to_string()))
 }
 
@@ -125,10 +128,12 @@ fn mode(headers: &HeaderMap) -> Mode {
 fn surrogate_keys(headers: &HeaderMap, body: &[u8]) -> Result<Keys, Problem> {
     let invalid = |why: String| Problem::bad_request("key_invalid", why);
     if let Some(value) = headers.get("surrogate-key") {
-        let value = value.to_str().map_err(|_| invalid("Surrogate-Key holds other bytes than ASCII".to_owned()))?;
+        let value =
+            value.to_str().map_err(|_| invalid("Surrogate-Key holds other bytes than ASCII".to_owned()))?;
         return Keys::from_header(value).map_err(|why| invalid(why.to_string()));
     }
-    let missing = || invalid(r#"Name the keys: Surrogate-Key: a b, or {"surrogate_keys":["a","b"]}"#.to_owned());
+    let missing =
+        || invalid(r#"Name the keys: Surrogate-Key: a b, or {"surrogate_keys":["a","b"]}"#.to_owned());
     let body: Value = serde_json::from_slice(body).map_err(|_| missing())?;
     let names = body.get("surrogate_keys").and_then(Value::as_array).ok_or_else(missing)?;
     let key = |name: &Value| match name.as_str() {

@@ -51,14 +51,16 @@ pub(crate) async fn create(State(app): Ap, caller: Caller, fields: Fields) -> Re
         comment: fields.text("comment")?.unwrap_or_default().to_owned(),
         ..NewService::default()
     };
-    let service = app.authority.create_service(&caller.permit, &caller.origin, app.service_id()?, new).await?;
+    let service =
+        app.authority.create_service(&caller.permit, &caller.origin, app.service_id()?, new).await?;
     Ok(Json(service_json(&service)))
 }
 
 /// The service of this name.
 pub(crate) async fn search(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply {
     let query = query.unwrap_or_default();
-    let name = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "name").map(|(_, value)| value);
+    let name =
+        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "name").map(|(_, value)| value);
     let name = name.ok_or_else(|| Problem::bad_request("name_missing", "Say which: ?name=…"))?;
     let services = app.authority.services(&caller.permit).await?;
     let service = services.iter().find(|service| service.name == name);
@@ -95,8 +97,20 @@ pub(crate) async fn details(State(app): Ap, caller: Caller) -> Reply {
     let service = app.authority.service(&caller.permit).await?;
     let mut version = version_json(&service);
     let lists = [
-        "acls", "backends", "cache_settings", "conditions", "dictionaries", "directors", "gzips", "headers",
-        "healthchecks", "request_settings", "response_objects", "snippets", "vcls", "wordpress",
+        "acls",
+        "backends",
+        "cache_settings",
+        "conditions",
+        "dictionaries",
+        "directors",
+        "gzips",
+        "headers",
+        "healthchecks",
+        "request_settings",
+        "response_objects",
+        "snippets",
+        "vcls",
+        "wordpress",
     ];
     for list in lists {
         version[list] = json!([]);
@@ -202,14 +216,17 @@ struct Page {
 
 impl Page {
     fn parse(query: &str) -> Result<Self, Problem> {
-        let mut page = Self { number: 1, size: PER_PAGE_DEFAULT, sort: "created".to_owned(), descending: false };
-        let odd = |name: &str, wants: &str| Problem::bad_request("page_invalid", format!("{name} is {wants}"));
+        let mut page =
+            Self { number: 1, size: PER_PAGE_DEFAULT, sort: "created".to_owned(), descending: false };
+        let odd =
+            |name: &str, wants: &str| Problem::bad_request("page_invalid", format!("{name} is {wants}"));
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let number = || value.parse::<usize>().ok().filter(|number| *number > 0);
             match (&*name, &*value) {
                 ("page", _) => page.number = number().ok_or_else(|| odd("page", "a number from 1 on"))?,
                 ("per_page", _) => {
-                    page.size = number().ok_or_else(|| odd("per_page", "a number from 1 on"))?.min(PER_PAGE_MAX);
+                    page.size =
+                        number().ok_or_else(|| odd("per_page", "a number from 1 on"))?.min(PER_PAGE_MAX);
                 }
                 ("direction", "ascend") => page.descending = false,
                 ("direction", "descend") => page.descending = true,

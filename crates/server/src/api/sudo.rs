@@ -12,10 +12,14 @@ use crate::{body::Fields, caller::Caller, error::Problem, json::time_with_offset
 pub(crate) async fn start(State(app): Ap, caller: Caller, fields: Fields) -> Reply {
     let login = fields.text("username")?.or(fields.text("user")?);
     let Some(password) = fields.text("password")? else {
-        return Err(Problem::bad_request("password_missing", "Send the password of the person behind this token"));
+        return Err(Problem::bad_request(
+            "password_missing",
+            "Send the password of the person behind this token",
+        ));
     };
     let password = Password::parse(password)?;
-    let until = app.authority.start_sudo(&caller.permit, &caller.origin, login, password).await.map_err(refused)?;
+    let until =
+        app.authority.start_sudo(&caller.permit, &caller.origin, login, password).await.map_err(refused)?;
     Ok(Json(json!({ "expiry_time": time_with_offset(until) })))
 }
 

@@ -24,7 +24,16 @@ use crate::{
 
 /// Fields that mean something in `POST /tokens`.
 const FIELDS: [&str; 11] = [
-    "username", "user", "password", "name", "scope", "scopes", "services", "services[]", "service_id", "expires_at",
+    "username",
+    "user",
+    "password",
+    "name",
+    "scope",
+    "scopes",
+    "services",
+    "services[]",
+    "service_id",
+    "expires_at",
     "customer",
 ];
 
@@ -166,7 +175,8 @@ fn order(headers: &HeaderMap, fields: &Fields) -> Result<Order, Problem> {
 
 /// `scope`, one text, or `scopes`, a list. One that is there and says nothing is refused: nothing is not everything.
 fn scope(fields: &Fields) -> Result<Option<String>, Problem> {
-    let invalid = |why: &str| Problem::new(StatusCode::BAD_REQUEST, "scope_invalid", "invalid_scope").detail(why);
+    let invalid =
+        |why: &str| Problem::new(StatusCode::BAD_REQUEST, "scope_invalid", "invalid_scope").detail(why);
     match (fields.raw("scope"), fields.raw("scopes")) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(invalid("Send scope or scopes, not both")),
@@ -174,7 +184,9 @@ fn scope(fields: &Fields) -> Result<Option<String>, Problem> {
         (Some(Value::Array(many)), None) | (None, Some(Value::Array(many))) => {
             let names: Option<Vec<_>> = many.iter().map(Value::as_str).collect();
             let names = names.filter(|names| !names.is_empty());
-            names.map(|names| Some(names.join(" "))).ok_or_else(|| invalid("An empty scope grants nothing; name one"))
+            names
+                .map(|names| Some(names.join(" ")))
+                .ok_or_else(|| invalid("An empty scope grants nothing; name one"))
         }
         _ => Err(invalid("A scope is text: one name, or several with a space between them")),
     }
@@ -182,7 +194,8 @@ fn scope(fields: &Fields) -> Result<Option<String>, Problem> {
 
 fn expires(fields: &Fields) -> Result<Option<keygate_model::Timestamp>, Problem> {
     let invalid = || {
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "expiry_invalid", "Unprocessable entity");
+        let problem =
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "expiry_invalid", "Unprocessable entity");
         problem.detail("expires_at is an ISO 8601 time with an offset, like 2030-07-28T19:24:50+00:00")
     };
     match fields.raw("expires_at") {
@@ -196,7 +209,10 @@ fn expires(fields: &Fields) -> Result<Option<keygate_model::Timestamp>, Problem>
 fn idempotency(headers: &HeaderMap, fields: &Fields) -> Result<Option<Idempotency>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     if key.is_empty() || key.len() > 255 {
-        return Err(Problem::bad_request("idempotency_key_invalid", "An Idempotency-Key has 1 to 255 characters"));
+        return Err(Problem::bad_request(
+            "idempotency_key_invalid",
+            "An Idempotency-Key has 1 to 255 characters",
+        ));
     }
     let names = ["name", "scope", "scopes", "services", "services[]", "service_id", "expires_at"];
     let body = json!(names.map(|name| fields.raw(name)));
@@ -224,13 +240,17 @@ fn attempt(headers: &HeaderMap, fields: &Fields) -> Result<Attempt, Problem> {
 
 /// The ids in `{"data":[{"type":"token","id":"…"}, …]}` (CONTRACT §8).
 fn bulk_ids(body: &Bytes) -> Result<Vec<TokenId>, Problem> {
-    let shape = || Problem::bad_request("body_invalid", r#"The body is {"data":[{"type":"token","id":"…"}]}"#);
+    let shape =
+        || Problem::bad_request("body_invalid", r#"The body is {"data":[{"type":"token","id":"…"}]}"#);
     let body: Value = serde_json::from_slice(body).map_err(|_| shape())?;
     let items = body.get("data").and_then(Value::as_array).ok_or_else(shape)?;
     if items.is_empty() || items.len() > BULK_MAX {
         return Err(Problem::bad_request("body_invalid", format!("A list of 1 to {BULK_MAX} tokens")));
     }
-    let id = |item: &Value| match (item.get("type").and_then(Value::as_str), item.get("id").and_then(Value::as_str)) {
+    let id = |item: &Value| match (
+        item.get("type").and_then(Value::as_str),
+        item.get("id").and_then(Value::as_str),
+    ) {
         (Some("token"), Some(id)) => parse(id),
         _ => Err(shape()),
     };

@@ -30,13 +30,18 @@ impl Command {
             let Desk { authority, .. } = verify.database.open()?;
             Ok(authority.audit().await?)
         })?;
-        if verify.shown.json { show_json(&findings) } else { show(&findings) }
+        if verify.shown.json {
+            show_json(&findings)
+        } else {
+            show(&findings)
+        }
         Ok(if findings.bad.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }
 
 fn show_json(findings: &Findings) {
-    let bad: Vec<_> = findings.bad.iter().map(|bad| json!({ "noun": bad.noun, "id": bad.id, "why": bad.why })).collect();
+    let bad: Vec<_> =
+        findings.bad.iter().map(|bad| json!({ "noun": bad.noun, "id": bad.id, "why": bad.why })).collect();
     output::json(&json!({
         "id": findings.bad.first().map(|bad| bad.id.as_str()),
         "ok": bad.is_empty(),
@@ -50,11 +55,23 @@ fn show_json(findings: &Findings) {
 fn show(findings: &Findings) {
     let Findings { events, rows, bad } = findings;
     if bad.is_empty() {
-        output::line(format_args!("All is well: {events} events in an unbroken chain, {rows} rows with their seals."));
+        output::line(format_args!(
+            "All is well: {events} events in an unbroken chain, {rows} rows with their seals."
+        ));
         return;
     }
-    output::line(format_args!("{} things are off among {events} events and {rows} rows; the first:", bad.len()));
-    output::table(&["what", "which", "why"], bad.iter().map(|bad| vec![bad.noun.to_owned(), bad.id.clone(), bad.why.clone()]));
-    output::line("Somebody has written to the database past Keygate, or it was restored from a mixture of backups.");
-    output::line("Rows that fail their seal do not authorise. Compare with a backup before anything is changed.");
+    output::line(format_args!(
+        "{} things are off among {events} events and {rows} rows; the first:",
+        bad.len()
+    ));
+    output::table(
+        &["what", "which", "why"],
+        bad.iter().map(|bad| vec![bad.noun.to_owned(), bad.id.clone(), bad.why.clone()]),
+    );
+    output::line(
+        "Somebody has written to the database past Keygate, or it was restored from a mixture of backups.",
+    );
+    output::line(
+        "Rows that fail their seal do not authorise. Compare with a backup before anything is changed.",
+    );
 }

@@ -43,7 +43,9 @@ impl Create {
             output::json(&json!({ "id": customer.id, "name": customer.name }));
         } else {
             output::line(format_args!("Customer {} was made: {}", customer.id, customer.name));
-            output::line("Next: keygate user create --customer ID --login L --name N --role superuser --password-stdin");
+            output::line(
+                "Next: keygate user create --customer ID --login L --name N --role superuser --password-stdin",
+            );
         }
         Ok(())
     }

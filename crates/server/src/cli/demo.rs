@@ -14,7 +14,9 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use keygate_authority::{Settings, factor::FactorState, password::Password, service::NewService, user::NewUser};
+use keygate_authority::{
+    Settings, factor::FactorState, password::Password, service::NewService, user::NewUser,
+};
 use keygate_model::{Permit, Policy, policy::OWN_POLICY, token::Brand, user::Login};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
@@ -82,7 +84,8 @@ impl Demo {
         served.await?;
         drop(app);
         if self.exit && ours {
-            std::fs::remove_dir_all(&folder).with_context(|| format!("{} cannot be removed", folder.display()))?;
+            std::fs::remove_dir_all(&folder)
+                .with_context(|| format!("{} cannot be removed", folder.display()))?;
         }
         Ok(good)
     }
@@ -92,12 +95,16 @@ impl Demo {
         let Some(folder) = &self.data else {
             let name = format!("keygate-demo-{}", data_encoding::HEXLOWER.encode(&Rng::System.bytes::<6>()?));
             let folder = std::env::temp_dir().join(name);
-            std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("{} cannot be made", folder.display()))?;
             return Ok((folder, true));
         };
         std::fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         if std::fs::read_dir(folder)?.next().is_some() {
-            bail!("{} is not empty; the demo wants a folder of its own, so that it breaks nothing", folder.display());
+            bail!(
+                "{} is not empty; the demo wants a folder of its own, so that it breaks nothing",
+                folder.display()
+            );
         }
         Ok((folder.clone(), false))
     }
@@ -141,7 +148,9 @@ async fn set(app: &App, address: SocketAddr, cache: SocketAddr) -> anyhow::Resul
     for name in ["shop", "blog"] {
         let (domains, nodes) = (vec![format!("{name}.example")], vec![format!("http://{cache}")]);
         let new = NewService { name: name.to_owned(), domains, nodes, ..NewService::default() };
-        services.push(app.authority.create_service(&permit, &origin, app.service_id()?, new).await?.id.to_string());
+        services.push(
+            app.authority.create_service(&permit, &origin, app.service_id()?, new).await?.id.to_string(),
+        );
     }
     let [shop, blog] = <[String; 2]>::try_from(services).unwrap_or_default();
     Ok(Stage { address, cache, seed, secret: shown.secret, shop, blog })

@@ -14,8 +14,10 @@ use super::{Database, Desk, Shown, block_on, output};
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Make a service
-    #[command(after_help = "Example:\n  keygate service create --customer ID --name shop --domain shop.example.com \\\n    \
-                            --cache http://127.0.0.1:6081")]
+    #[command(
+        after_help = "Example:\n  keygate service create --customer ID --name shop --domain shop.example.com \\\n    \
+                            --cache http://127.0.0.1:6081"
+    )]
     Create(Create),
 }
 
@@ -50,7 +52,10 @@ impl Command {
 impl Create {
     async fn run(self) -> anyhow::Result<()> {
         let Ok(customer) = self.customer.parse::<CustomerId>() else {
-            bail!("There is no customer {:?}: give the id that `keygate customer create` printed", self.customer)
+            bail!(
+                "There is no customer {:?}: give the id that `keygate customer create` printed",
+                self.customer
+            )
         };
         let new = NewService {
             name: self.name,

@@ -19,8 +19,10 @@ use crate::edge::{NoEntropy, Rng};
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Add a person
-    #[command(after_help = "Example:\n  keygate user create --customer ID --login ada@example.com --name Ada \\\n    \
-                            --role superuser --password-stdin < password.txt")]
+    #[command(
+        after_help = "Example:\n  keygate user create --customer ID --login ada@example.com --name Ada \\\n    \
+                            --role superuser --password-stdin < password.txt"
+    )]
     Create(Create),
     /// Give a person a second factor, in force at once
     #[command(after_help = "Example:\n  keygate user totp --login ada@example.com")]
@@ -74,7 +76,10 @@ impl Command {
 impl Create {
     async fn run(self) -> anyhow::Result<()> {
         let Ok(customer) = self.customer.parse::<CustomerId>() else {
-            bail!("There is no customer {:?}: give the id that `keygate customer create` printed", self.customer)
+            bail!(
+                "There is no customer {:?}: give the id that `keygate customer create` printed",
+                self.customer
+            )
         };
         let login = Login::parse(&self.login)?;
         let password = Password::parse(&password_from_stdin()?)?;
@@ -94,7 +99,10 @@ impl Create {
                 "role": user.role,
             }));
         } else {
-            output::line(format_args!("User {} was added: {} <{}>, {}", user.id, user.name, user.login, user.role));
+            output::line(format_args!(
+                "User {} was added: {} <{}>, {}",
+                user.id, user.name, user.login, user.role
+            ));
             output::line(format_args!("Next, a second factor: keygate user totp --login {}", user.login));
         }
         Ok(())
@@ -117,10 +125,16 @@ impl Totp {
                 "recovery_codes": codes(&shown),
             }));
         } else {
-            output::line(format_args!("{} has a second factor from now on. Shown once; keep it safe.\n", user.login));
+            output::line(format_args!(
+                "{} has a second factor from now on. Shown once; keep it safe.\n",
+                user.login
+            ));
             output::line(format_args!("For the authenticator app:  {}", *shown.uri));
             output::line(format_args!("Or typed by hand:           {}\n", *shown.secret));
-            output::table(&["Recovery codes, each good for once"], codes(&shown).map(|code| vec![code.to_owned()]));
+            output::table(
+                &["Recovery codes, each good for once"],
+                codes(&shown).map(|code| vec![code.to_owned()]),
+            );
         }
         Ok(())
     }
@@ -142,7 +156,10 @@ pub(super) fn factor_entropy(rng: &Rng) -> Result<FactorEntropy, NoEntropy> {
 /// The password on standard input, without the line end that editors and `echo` add.
 fn password_from_stdin() -> anyhow::Result<Zeroizing<String>> {
     let mut text = Zeroizing::new(String::new());
-    std::io::stdin().lock().read_to_string(&mut text).context("The password on standard input is not text")?;
+    std::io::stdin()
+        .lock()
+        .read_to_string(&mut text)
+        .context("The password on standard input is not text")?;
     let password = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Zeroizing::new(password.strip_suffix('\r').unwrap_or(password).to_owned()))
 }

@@ -138,6 +138,17 @@ fn two_thousand_logins_do_not_tell_who_exists() {
         let (count, median) = (sample.len(), median(sample));
         eprintln!("{kind}: {count} logins, median {median:.3?}; from unknown: {apart:.3?}");
     }
+    let slower = samples[0].iter().zip(&samples[1]).filter(|(unknown, known)| known > unknown).count();
+    let mut diffs: Vec<i64> = samples[0]
+        .iter()
+        .zip(&samples[1])
+        .map(|(u, k)| k.as_micros() as i64 - u.as_micros() as i64)
+        .collect();
+    diffs.sort();
+    eprintln!(
+        "TEMP pairs: known slower in {slower} of 1000, quartiles {} {} {} us",
+        diffs[250], diffs[500], diffs[750]
+    );
     for (kind, apart) in KINDS.iter().zip(&apart).skip(1) {
         assert!(!apart.is_told(), "{kind} can be told from unknown: {apart:?}");
     }

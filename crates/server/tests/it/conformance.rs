@@ -1,6 +1,7 @@
 //! `conformance/` over TCP: the production server, its gate fed with the facts of each file, asked at both doors.
 
 #[path = "../../../../conformance/cases.rs"]
+#[expect(dead_code, reason = "other runners need more of it")]
 mod cases;
 mod facts;
 

@@ -46,12 +46,14 @@ async fn answer(State(pages): State<Arc<Pages>>, request: Request) -> Response {
         let entries = header(request.headers(), "keygate-purge-keys");
         let hosts = entries.split(' ').filter_map(|entry| entry.split_once('/'));
         let hosts = hosts.filter(|(_, key)| [KEY, ""].contains(key)).map(|(host, _)| host);
-        let mut drop_page = |host: &str| pages.get_mut(host).is_some_and(|page| std::mem::take(&mut page.kept));
+        let mut drop_page =
+            |host: &str| pages.get_mut(host).is_some_and(|page| std::mem::take(&mut page.kept));
         let purged = hosts.filter(|host| drop_page(host)).count();
         return ([("keygate-purged", purged.to_string())], "").into_response();
     }
     let page = pages.entry(header(request.headers(), header::HOST.as_str())).or_default();
     let hit = std::mem::replace(&mut page.kept, true);
     page.printings += u32::from(!hit);
-    ([("x-cache", if hit { "HIT" } else { "MISS" })], format!("front page, printing {}", page.printings)).into_response()
+    ([("x-cache", if hit { "HIT" } else { "MISS" })], format!("front page, printing {}", page.printings))
+        .into_response()
 }

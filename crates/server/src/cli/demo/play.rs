@@ -59,7 +59,9 @@ impl Player {
     /// Two tokens of one person: an administrator's, and one that can only purge the shop.
     async fn make_tokens(&mut self, app: &App, stage: &Stage) -> anyhow::Result<[String; 3]> {
         show::chapter(1, "Make tokens, with a password and a one-time code");
-        show::note("An administrator's token for later, valid for an hour. The code is the authenticator's previous one;");
+        show::note(
+            "An administrator's token for later, valid for an hour. The code is the authenticator's previous one;",
+        );
         show::note("each code is good for once.");
         let now = app.clock.now();
         let earlier = Timestamp::from_seconds(now.seconds() - 30);
@@ -70,7 +72,8 @@ impl Player {
 
         show::note("A token for a deploy job: it can purge the shop by key or URL, and nothing else.");
         let code = factor::code_at(&stage.seed, app.clock.now());
-        let call = stage.login(&code, &[("name", "deploy"), ("scope", "purge_select"), ("services[]", &stage.shop)]);
+        let call =
+            stage.login(&code, &[("name", "deploy"), ("scope", "purge_select"), ("services[]", &stage.shop)]);
         let purger = self.expect(call, StatusCode::OK, "access_token").await?;
         let member = |of: &Value, name: &str| of[name].as_str().unwrap_or_default().to_owned();
 
@@ -94,13 +97,19 @@ impl Player {
 
     async fn be_refused(&mut self, stage: &Stage, purger: &str) -> anyhow::Result<()> {
         show::chapter(3, "Be refused what the token may not do");
-        show::note("Everything at once, another service, reading, making tokens: none of it is in its scope or services.");
+        show::note(
+            "Everything at once, another service, reading, making tokens: none of it is in its scope or services.",
+        );
         let all = format!("/service/{}/purge_all", stage.shop);
-        self.expect(stage.api(Method::POST, &all, purger), StatusCode::FORBIDDEN, "insufficient_scope").await?;
+        self.expect(stage.api(Method::POST, &all, purger), StatusCode::FORBIDDEN, "insufficient_scope")
+            .await?;
         let other = format!("/service/{}/purge/{}", stage.blog, cache::KEY);
-        self.expect(stage.api(Method::POST, &other, purger), StatusCode::FORBIDDEN, "service_not_granted").await?;
-        self.expect(stage.api(Method::GET, "/service", purger), StatusCode::FORBIDDEN, "insufficient_scope").await?;
-        self.expect(stage.api(Method::POST, "/tokens", purger), StatusCode::FORBIDDEN, "insufficient_scope").await?;
+        self.expect(stage.api(Method::POST, &other, purger), StatusCode::FORBIDDEN, "service_not_granted")
+            .await?;
+        self.expect(stage.api(Method::GET, "/service", purger), StatusCode::FORBIDDEN, "insufficient_scope")
+            .await?;
+        self.expect(stage.api(Method::POST, "/tokens", purger), StatusCode::FORBIDDEN, "insufficient_scope")
+            .await?;
         Ok(())
     }
 
@@ -119,7 +128,8 @@ impl Player {
         let path = format!("/tokens/{purger_id}");
         self.expect(stage.api(Method::DELETE, &path, admin), StatusCode::NO_CONTENT, "").await?;
         let path = format!("/service/{}/purge/{}", stage.shop, cache::KEY);
-        self.expect(stage.api(Method::POST, &path, purger), StatusCode::UNAUTHORIZED, "token_revoked").await?;
+        self.expect(stage.api(Method::POST, &path, purger), StatusCode::UNAUTHORIZED, "token_revoked")
+            .await?;
         let log = self.expect(stage.api(Method::GET, events, admin), StatusCode::OK, "token.destroy").await?;
         show::events(&log);
         Ok(())
@@ -150,7 +160,8 @@ impl Player {
         let response = self.client.request(request.body(Body::from(form.finish()))?).await;
         let response = response.with_context(|| format!("{} did not answer", call.host))?;
         let status = response.status();
-        let cache = response.headers().get("x-cache").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let cache =
+            response.headers().get("x-cache").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = axum::body::to_bytes(Body::new(response.into_body()), 1 << 20).await?;
         let milliseconds = watch.elapsed().as_secs_f64() * 1000.0;
         Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned(), cache, milliseconds })

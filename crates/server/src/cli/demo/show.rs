@@ -44,7 +44,11 @@ pub(super) fn call(call: &Call, answer: &Answer, good: bool) {
     let mark = if good { paint(GREEN, "✓") } else { paint(RED, "✗ not what it should be:") };
     let cache = cache.as_ref().map(|cache| format!("  X-Cache: {cache}")).unwrap_or_default();
     let status = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
-    line(format_args!("   {mark} {}{cache}  {}", paint(BOLD, &status), paint(DIM, &format!("{milliseconds:.1} ms"))));
+    line(format_args!(
+        "   {mark} {}{cache}  {}",
+        paint(BOLD, &status),
+        paint(DIM, &format!("{milliseconds:.1} ms"))
+    ));
     if !body.is_empty() && body.len() < 700 {
         line(format_args!("     {body}"));
     }
@@ -63,12 +67,19 @@ pub(super) fn audit(findings: &Findings) {
     chapter(6, "Prove that the log is whole");
     let Findings { events, rows, bad } = findings;
     let mark = if bad.is_empty() { paint(GREEN, "✓") } else { paint(RED, "✗") };
-    line(format_args!("\n   {mark} {events} events in a chain of hashes, {rows} rows with their seals, {} off", bad.len()));
+    line(format_args!(
+        "\n   {mark} {events} events in a chain of hashes, {rows} rows with their seals, {} off",
+        bad.len()
+    ));
 }
 
 pub(super) fn verdict(good: bool) {
     line("");
-    line(if good { paint(GREEN, "Every step answered as it should.") } else { paint(RED, "A step did not answer as it should.") });
+    line(if good {
+        paint(GREEN, "Every step answered as it should.")
+    } else {
+        paint(RED, "A step did not answer as it should.")
+    });
 }
 
 pub(super) fn going_on(stage: &Stage, folder: &Path) {
