@@ -76,7 +76,7 @@ fn judge(facts: &Facts, caller: &Caller, what: &What) -> Result<(), &'static str
     if let Some(segment) = service {
         let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
         refuse(
-            !facts.services.get(name).is_some_and(|service| service.customer == *whose),
+            facts.services.get(name).is_none_or(|service| service.customer != *whose),
             "service_not_found",
         )?;
         refuse(

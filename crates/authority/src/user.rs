@@ -10,7 +10,7 @@ use rusqlite::{Connection, Row as SqlRow, params};
 use crate::{
     authority::Authority,
     customer, event,
-    factor::{Enrolment, Factor, FactorEntropy, FactorState},
+    factor::{Factor, FactorState},
     fault::Fault,
     feed::believed,
     keys::Keys,
@@ -19,6 +19,8 @@ use crate::{
     text,
     write::Write,
 };
+
+mod enrol;
 
 /// A person as they are kept.
 #[derive(Clone)]
@@ -107,67 +109,6 @@ impl Authority {
             write.commit(&event, row)
         })
         .await
-    }
-
-    /// Gives a person a new second factor. `state` says whether it is in force at once, which only the operator may
-    /// choose, or waits for its first code.
-    ///
-    /// # Errors
-    /// [`Fault::Missing`]; storage faults.
-    pub async fn enrol_factor(
-        &self,
-        permit: &Permit,
-        origin: &Origin,
-        user: UserId,
-        entropy: FactorEntropy,
-        state: FactorState,
-    ) -> Result<Enrolment, Fault> {
-        permit.is_the_operators()?;
-        let customer = permit.customer();
-        self.change(permit.actor(), origin, move |write| {
-            let mut row = find_in(write.db(), write.keys(), customer, user)?;
-            let login = row.login.to_string();
-            let shown = row.factor.enrol(write.keys(), (customer, user), &login, &entropy, state);
-            row.touch(&write, 0);
-            row.save(&write)?;
-            write.commit(&Event::TwoFactorEnable { user, confirmed: state == FactorState::On }, shown)
-        })
-        .await
-    }
-
-    /// Puts a waiting second factor in force, by a code of it. The code is used up.
-    ///
-    /// # Errors
-    /// [`Fault::Login`] for a wrong code, which is counted; [`Fault::Missing`] if nothing waits.
-    pub async fn confirm_factor(
-        &self,
-        permit: &Permit,
-        origin: &Origin,
-        user: UserId,
-        code: &[u8],
-    ) -> Result<(), Fault> {
-        permit.is_the_operators()?;
-        let customer = permit.customer();
-        let code = keygate_model::otp::Otp::parse(code);
-        let judged = self.change(permit.actor(), origin, move |write| {
-            let mut row = find_in(write.db(), write.keys(), customer, user)?;
-            if row.factor.state != FactorState::Waiting {
-                return Err(Fault::missing(user));
-            }
-            let now = write.origin().now;
-            let judged = row.factor.judge(write.keys(), (customer, user), Some(&code), now);
-            let event = match &judged {
-                Ok(_) => {
-                    row.factor.state = FactorState::On;
-                    Event::TwoFactorEnable { user, confirmed: true }
-                }
-                Err((why, _)) => Event::UserLoginFailure { user: Some(user), why: *why, login_tag: None },
-            };
-            row.touch(&write, 0);
-            row.save(&write)?;
-            write.commit(&event, judged.map(drop).map_err(|(_, refusal)| refusal))
-        });
-        judged.await?.map_err(Fault::from)
     }
 
     /// Locks a person out, or lets them in again. Their tokens follow at once.

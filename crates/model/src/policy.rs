@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use serde::Deserialize;
-
 use crate::{
     action::{Action, ActionSet, OWN},
     ask::{Method, Path, Reading},
 };
+
+mod file;
+
+use file::{ActionLine, PolicyFile, RouteLine};
 
 /// The policy of Keygate's own API.
 pub const OWN_POLICY: &str = include_str!("../policy/keygate.toml");
@@ -94,41 +96,6 @@ pub enum BadPolicy {
         /// What is wrong.
         why: String,
     },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    actions: BTreeMap<String, ActionLine>,
-    scopes: BTreeMap<String, Vec<String>>,
-    roles: BTreeMap<String, Vec<String>>,
-    routes: BTreeMap<String, RouteLine>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ActionLine {
-    #[serde(default)]
-    read: bool,
-    #[serde(default)]
-    sudo: bool,
-    #[serde(default)]
-    account: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RouteLine {
-    action: Option<String>,
-    #[serde(default)]
-    public: bool,
-    credential: Option<Credential>,
-}
-
-#[derive(Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Credential {
-    Optional,
 }
 
 impl Policy {

@@ -85,7 +85,8 @@ impl Hunt {
             let links = place.starts_with("the 200 to GET /events?filter[");
             let key_file = place.starts_with("keygate.db.key");
             let names = self.scanner.find(bytes).into_iter().filter(|name| {
-                !(key_file && name.starts_with("the key")) && !(links && !name.contains("token"))
+                let own_key = key_file && name.starts_with("the key");
+                !own_key && (!links || name.contains("token"))
             });
             found.extend(names.map(|name| format!("{place} holds {name}")));
         }

@@ -41,7 +41,7 @@ impl Scanner {
         self.needle(format!("{name} as a list of bytes"), list.join(", ").as_bytes());
         if let Ok(text) = std::str::from_utf8(secret) {
             let json = serde_json::Value::from(text).to_string();
-            self.needle(format!("{name} in JSON"), json[1..json.len() - 1].as_bytes());
+            self.needle(format!("{name} in JSON"), &json.as_bytes()[1..json.len() - 1]);
             self.needle(format!("{name} for debugging"), text.escape_debug().to_string().as_bytes());
             self.needle(format!("{name} in lower case"), text.to_lowercase().as_bytes());
         }

@@ -173,14 +173,21 @@ async fn b08_nothing_is_trimmed_or_repaired() {
 #[tokio::test]
 async fn b09_a_token_of_a_mebibyte() {
     let house = House::new().await;
-    let request =
-        format!("GET /tokens/self HTTP/1.1\r\nHost: x\r\nFastly-Key: {}\r\n\r\n", "a".repeat(1 << 20));
-    // The server hears no more than it must and closes; whether its answer survives the rest is up to TCP.
-    if let Some(reply) = exchange(house.anon().address, request.as_bytes()).await {
-        assert_eq!((reply.status, reply.body.as_str()), (431, ""), "{reply:?}");
+    let mut answers = 0;
+    for _ in 0..10 {
+        for len in [17 << 10, 1 << 20] {
+            let secret = "a".repeat(len);
+            let request = format!("GET /tokens/self HTTP/1.1\r\nHost: x\r\nFastly-Key: {secret}\r\n\r\n");
+            // The server hears no more than it must and closes. Whether its answer survives the rest that is still on
+            // its way is up to TCP, so not every one does.
+            if let Some(reply) = exchange(house.anon().address, request.as_bytes()).await {
+                let said = (reply.status, reply.body.as_str(), reply.header("connection"));
+                assert_eq!(said, (431, "", Some("close")), "{reply:?}");
+                answers += 1;
+            }
+        }
     }
-    let over = shown(&house, "a".repeat(20 * 1024)).await;
-    assert_eq!((over.status, over.body.as_str(), over.header("connection")), (431, "", Some("close")));
+    assert!(answers > 0, "not one answer");
     let long = shown(&house, "a".repeat(8 * 1024)).await;
     unauthorized(&long, INVALID_TOKEN, "token_malformed", Some(SHAPE));
     assert_eq!(house.anon().get("/livez").await.status, 200, "the server lives");
