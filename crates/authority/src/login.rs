@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use keygate_model::{
     Event, Timestamp, UserId,
+    customer::CustomerState,
     event::{LoginFailure, SecondFactor},
     otp::{MalformedOtp, Otp},
     permit::Actor,
@@ -14,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use crate::{
     authority::Authority,
+    customer,
     fault::{Fault, LoginRefusal},
     keys::Keys,
     password::{Password, PasswordHash},
@@ -79,10 +81,18 @@ impl Authority {
         let known = known.map(|row| (row.id, row.password));
         let hash = known.as_ref().map(|(_, hash)| hash.clone());
         let password_is_right = self.passwords().verify(password, hash).await?;
-        if !password_is_right {
-            self.limiter().charge(&login, now);
-        }
         Ok(Checked { known, password_is_right, login, otp })
+    }
+}
+
+impl Authority {
+    /// Counts a refused attempt against its login: once, whatever was wrong. Who sends a used code, or the right password
+    /// for sudo on the wrong token, has guessed nothing.
+    pub(crate) fn count<T>(&self, login: &Login, now: Timestamp, outcome: &Result<T, LoginRefusal>) {
+        match outcome {
+            Ok(_) | Err(LoginRefusal::CodeReused | LoginRefusal::TokenWithoutFactor) => {}
+            Err(_) => self.limiter().charge(login, now),
+        }
     }
 }
 
@@ -102,10 +112,12 @@ pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Res
     write.act_as(Actor::Person { user: row.id, customer: row.customer });
     // The password may have been changed since it was checked.
     let right = checked.password_is_right && row.password == *hash;
-    let judged = match (right, row.state) {
+    let customer = customer::find(write.db(), write.keys(), row.customer)?;
+    let active = row.state == UserState::Active && customer.state == CustomerState::Active;
+    let judged = match (right, active) {
         (false, _) => Err((LoginFailure::Password, LoginRefusal::Failed)),
-        (true, UserState::Locked | UserState::Deleted) => Err((LoginFailure::Disabled, LoginRefusal::Failed)),
-        (true, UserState::Active) => judge_factor(write, &mut row, checked, door),
+        (true, false) => Err((LoginFailure::Disabled, LoginRefusal::Failed)),
+        (true, true) => judge_factor(write, &mut row, checked, door),
     };
     Ok(match judged {
         Ok(factor) => {
@@ -192,7 +204,7 @@ impl Limiter {
     }
 
     /// Counts a failure.
-    pub(crate) fn charge(&self, login: &Login, now: Timestamp) {
+    fn charge(&self, login: &Login, now: Timestamp) {
         let mut full_at = self.full_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if full_at.len() >= LOGINS_MAX {
             full_at.retain(|_, full| *full > now.micros());

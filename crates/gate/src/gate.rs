@@ -75,7 +75,10 @@ impl Gate {
     /// Decides a whole request: finds its route, then what the credential may do there. Notes the use.
     #[must_use]
     pub fn authorize(&self, ask: &Ask<'_>, client: Client<'_>, now: Timestamp) -> Verdict {
-        let action = match self.policy.route(ask.method, &ask.path) {
+        // Fetching the token takes the longest, and finding the route does not need it.
+        let digest = ask.secret.digest();
+        self.replica.touch(&digest);
+        let want = match self.policy.route(ask.method, &ask.path) {
             Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service }) => {
                 Want { action, service: service.map(|text| self.wanted(text)) }
             }
@@ -88,7 +91,7 @@ impl Gate {
         if ask.secret.kind() == Kind::Session {
             return Verdict::Deny(Deny::Kind);
         }
-        self.decide(&ask.secret.digest(), &action, Some(client), now)
+        self.decide(&digest, &want, Some(client), now)
     }
 
     /// Decides whether the token with this digest may do what is wanted. Every other question ends here. With a client,

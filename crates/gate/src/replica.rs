@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
     },
 };
@@ -31,8 +31,8 @@ const NO_ROLE: u16 = u16::MAX;
 pub(crate) struct Replica {
     tokens: ArcSwap<Table>,
     owners: Shelf<OwnerEntry>,
-    customers: Shelf<CustomerEntry>,
-    grants: Shelf<Grant>,
+    customers: Shelf<OnceLock<CustomerEntry>>,
+    grants: Shelf<OnceLock<Grant>>,
     services: papaya::HashMap<ServiceId, CustomerId, IdHash>,
     /// Tokens on which sudo was started, and until when it lasts. Few, and asked for by few actions.
     sudo: papaya::HashMap<TokenId, Timestamp, IdHash>,
@@ -44,6 +44,7 @@ pub(crate) struct Replica {
 
 /// Whom a token is bound to, as one word, so that the owners of a hundred thousand tokens stay in the cache: the place
 /// of the customer in the upper half, then the number of the role, then the state.
+#[derive(Default)]
 struct OwnerEntry(AtomicU64);
 
 /// The word, taken apart.
@@ -55,10 +56,6 @@ struct OwnerWord {
 }
 
 impl OwnerEntry {
-    fn new(word: OwnerWord) -> Self {
-        Self(AtomicU64::new(word.pack()))
-    }
-
     fn load(&self) -> OwnerWord {
         let word = self.0.load(Ordering::Acquire);
         OwnerWord { customer: (word >> 32) as u32, role: (word >> 8) as u16, state: word as u8 }
@@ -151,6 +148,11 @@ impl Replica {
         }
     }
 
+    /// Begins to fetch what a look-up will need, so that it is there when it is asked for.
+    pub(crate) fn touch(&self, digest: &Digest) {
+        self.tokens.load().touch(Key::of(digest));
+    }
+
     /// Looks a token up and hands what is true of it to `see`; with sudo only if it is asked for. None if there is none.
     pub(crate) fn look<T>(
         &self,
@@ -162,8 +164,8 @@ impl Replica {
         let slot = tokens.find(Key::of(digest))?;
         let entry = slot.entry();
         let owner = self.owners.get(entry.owner)?.load();
-        let grant = self.grants.get(entry.grant)?;
-        let customer = self.customers.get(owner.customer)?;
+        let grant = self.grants.get(entry.grant)?.get()?;
+        let customer = self.customers.get(owner.customer)?.get()?;
         let role = self.roles.get(usize::from(owner.role));
         let customer_state = customer.state.load(Ordering::Acquire);
         let unsure = if owner.state == UNKNOWN || customer_state == UNKNOWN {
@@ -239,7 +241,8 @@ impl Replica {
             CustomerState::Active => ACTIVE,
             CustomerState::Suspended => LOCKED,
         };
-        if let Some(entry) = self.customer_place(desk, record.id).and_then(|place| self.customers.get(place))
+        if let Some(entry) =
+            self.customer_place(desk, record.id).and_then(|place| self.customers.get(place)?.get())
         {
             entry.state.store(state, Ordering::Release);
         }
@@ -302,14 +305,14 @@ impl Replica {
     }
 
     fn is_customer(&self, place: u32, id: CustomerId) -> bool {
-        self.customers.get(place).is_some_and(|entry| entry.id == id)
+        self.customers.get(place).and_then(OnceLock::get).is_some_and(|entry| entry.id == id)
     }
 
     /// Forgets what was said about a thing: what depended on it cannot be told any more, or is gone.
     fn disbelieve(&self, desk: &mut Desk, subject: Subject) {
         match subject {
             Subject::Customer(id) => {
-                let place = desk.customers.get(&id).and_then(|place| self.customers.get(*place));
+                let place = desk.customers.get(&id).and_then(|place| self.customers.get(*place)?.get());
                 place.inspect(|entry| entry.state.store(UNKNOWN, Ordering::Release));
             }
             Subject::User(id) => {
@@ -328,9 +331,8 @@ impl Replica {
         if let Some(place) = desk.customers.get(&id) {
             return Some(*place);
         }
-        let place = self
-            .customers
-            .push(&mut desk.customers_end, CustomerEntry { id, state: AtomicU8::new(UNKNOWN) })?;
+        let (place, entry) = self.customers.add(&mut desk.customers_end)?;
+        entry.get_or_init(|| CustomerEntry { id, state: AtomicU8::new(UNKNOWN) });
         desk.customers.insert(id, place);
         Some(place)
     }
@@ -346,8 +348,8 @@ impl Replica {
             return Some(*place);
         }
         let customer = self.customer_place(desk, customer)?;
-        let entry = OwnerEntry::new(OwnerWord { customer, role, state });
-        let place = self.owners.push(&mut desk.owners_end, entry)?;
+        let (place, entry) = self.owners.add(&mut desk.owners_end)?;
+        entry.store(OwnerWord { customer, role, state });
         desk.owners.insert(key, place);
         Some(place)
     }
@@ -356,8 +358,8 @@ impl Replica {
         if let Some(place) = desk.grants.get(services).and_then(|scopes| scopes.get(scope)) {
             return Some(*place);
         }
-        let grant = Grant { scope: self.policy.scopes(scope), services: services.clone() };
-        let place = self.grants.push(&mut desk.grants_end, grant)?;
+        let (place, grant) = self.grants.add(&mut desk.grants_end)?;
+        grant.get_or_init(|| Grant { scope: self.policy.scopes(scope), services: services.clone() });
         desk.grants.entry(services.clone()).or_default().insert(scope.to_owned(), place);
         Some(place)
     }

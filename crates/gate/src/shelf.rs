@@ -7,34 +7,34 @@ use std::sync::OnceLock;
 const FIRST_CHUNK: usize = 64;
 const CHUNKS: usize = 26;
 
-/// The list. Appending wants `&mut` of a counter that only the writer has, so there is one writer by construction.
+/// The list. Its things begin as their default and are filled where they stand. Appending wants `&mut` of a counter that
+/// only the writer has, so there is one writer by construction.
 pub(crate) struct Shelf<T> {
-    chunks: [OnceLock<Box<[OnceLock<T>]>>; CHUNKS],
+    chunks: [OnceLock<Box<[T]>>; CHUNKS],
 }
 
 /// How many things stand on a shelf; whoever owns this may append.
 #[derive(Default)]
 pub(crate) struct ShelfEnd(u32);
 
-impl<T> Shelf<T> {
+impl<T: Default> Shelf<T> {
     pub(crate) fn new() -> Self {
         Self { chunks: std::array::from_fn(|_| OnceLock::new()) }
     }
 
-    /// Puts a thing at the end and returns its place. None when the shelf is full, at some four billion things.
-    pub(crate) fn push(&self, end: &mut ShelfEnd, thing: T) -> Option<u32> {
+    /// Takes the next place, with the thing there to be filled. None when the shelf is full, at some four billion.
+    pub(crate) fn add(&self, end: &mut ShelfEnd) -> Option<(u32, &T)> {
         let place = end.0;
         let (chunk, within) = locate(place);
         let chunk_len = FIRST_CHUNK << chunk;
-        let chunk = self.chunks.get(chunk)?.get_or_init(|| (0..chunk_len).map(|_| OnceLock::new()).collect());
-        chunk.get(within)?.set(thing).ok()?;
+        let chunk = self.chunks.get(chunk)?.get_or_init(|| (0..chunk_len).map(|_| T::default()).collect());
         end.0 = place.checked_add(1)?;
-        Some(place)
+        Some((place, chunk.get(within)?))
     }
 
     pub(crate) fn get(&self, place: u32) -> Option<&T> {
         let (chunk, within) = locate(place);
-        self.chunks.get(chunk)?.get()?.get(within)?.get()
+        self.chunks.get(chunk)?.get()?.get(within)
     }
 }
 
@@ -50,11 +50,12 @@ mod tests {
 
     #[test]
     fn places_stay() {
-        let (shelf, mut end) = (Shelf::new(), ShelfEnd::default());
+        let (shelf, mut end) = (Shelf::<OnceLock<u32>>::new(), ShelfEnd::default());
         for number in 0..10_000_u32 {
-            assert_eq!(shelf.push(&mut end, number), Some(number));
+            let (place, thing) = shelf.add(&mut end).unwrap();
+            assert_eq!((place, thing.set(number)), (number, Ok(())));
         }
-        assert!((0..10_000).all(|place| shelf.get(place) == Some(&place)));
-        assert_eq!(shelf.get(10_000), None);
+        assert!((0..10_000).all(|place| shelf.get(place).and_then(OnceLock::get) == Some(&place)));
+        assert_eq!(shelf.get(10_000).and_then(OnceLock::get), None);
     }
 }

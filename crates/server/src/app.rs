@@ -127,13 +127,18 @@ impl App {
         if marks.is_empty() { Ok(()) } else { self.authority.mark(marks).await }
     }
 
+    /// Writes the marks of use that wait, before they are shown; if they cannot be written, what is shown is older.
+    pub(crate) async fn settle_marks(&self) {
+        if let Err(fault) = self.flush_marks().await {
+            tracing::warn!(error = %fault, "marks of use could not be written and are lost");
+        }
+    }
+
     /// Flushes marks for as long as it is polled.
     pub async fn keep_flushing(&self) {
         loop {
             tokio::time::sleep(MARKS_EVERY).await;
-            if let Err(fault) = self.flush_marks().await {
-                tracing::warn!(error = %fault, "marks of use could not be written and are lost");
-            }
+            self.settle_marks().await;
         }
     }
 

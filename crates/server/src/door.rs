@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, Version, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -79,6 +79,10 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
         Err(Unmatched::NoRoute) => return Err(refuse(Deny::NoRoute)),
         Err(Unmatched::Ambiguous) => return Err(refuse(Deny::AmbiguousPath)),
     };
+    if parts.version <= Version::HTTP_11 && parts.uri.scheme().is_some() {
+        // An absolute form names another host than `Host` may: which one was meant (SECURITY-BAR B26)?
+        return Err(refuse(Deny::AmbiguousPath));
+    }
     if METHOD_OVERRIDES.iter().any(|name| parts.headers.contains_key(*name)) {
         return Err(refuse(Deny::MethodOverride));
     }

@@ -48,9 +48,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut");
     }
-    if let Err(fault) = app.flush_marks().await {
-        tracing::warn!(error = %fault, "the last marks of use could not be written and are lost");
-    }
+    app.settle_marks().await;
 }
 
 fn builder() -> Builder<TokioExecutor> {

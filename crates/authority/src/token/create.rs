@@ -96,9 +96,7 @@ impl Authority {
             }
         });
         let issued = issued.await?;
-        if issued.is_err() {
-            self.limiter().charge(&login, origin.now);
-        }
+        self.count(&login, origin.now, &issued);
         issued.map_err(Fault::from)
     }
 

@@ -62,6 +62,8 @@ impl Authority {
                 }
             }
         });
-        started.await?.map_err(Fault::from)
+        let started = started.await?;
+        self.count(&own, origin.now, &started);
+        started.map_err(Fault::from)
     }
 }

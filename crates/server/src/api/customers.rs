@@ -13,7 +13,7 @@ pub(crate) async fn tokens(State(app): Ap, caller: Caller, Path(id): Path<String
     if id.parse() != Ok(caller.permit.customer()) {
         return Err(Problem::missing("customer", &id));
     }
-    app.flush_marks().await?;
+    app.settle_marks().await;
     let tokens = app.authority.tokens_of_customer(&caller.permit).await?;
     Ok(Json(tokens.iter().map(|token| token_json(token, &caller)).collect()))
 }

@@ -67,7 +67,7 @@ pub(crate) async fn create(
 
 /// The caller's own tokens.
 pub(crate) async fn list(State(app): Ap, caller: Caller) -> Reply {
-    app.flush_marks().await?;
+    app.settle_marks().await;
     let Some(user) = caller.user() else { return Ok(Json(json!([]))) };
     let tokens = app.authority.tokens_of_user(&caller.permit, user).await?;
     Ok(Json(tokens.iter().map(|token| token_json(token, &caller)).collect()))
@@ -83,7 +83,7 @@ pub(crate) async fn show_self(State(app): Ap, caller: Caller) -> Reply {
 /// One of the caller's tokens; a superuser sees those of everybody.
 pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply {
     let permit = caller.may(&app, Action::TOKEN_READ_ANY, None).unwrap_or(caller.permit);
-    app.flush_marks().await?;
+    app.settle_marks().await;
     let token = app.authority.token(&permit, parse(&id)?).await?;
     Ok(Json(token_json(&token, &caller)))
 }
