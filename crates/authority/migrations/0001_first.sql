@@ -5,6 +5,7 @@ CREATE TABLE head (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   position INTEGER NOT NULL,
   hash BLOB NOT NULL,
+  seals BLOB NOT NULL,
   mac BLOB NOT NULL
 ) STRICT;
 

@@ -85,14 +85,15 @@ fn walk_events(db: &Connection, keys: &Keys, findings: &mut Findings) -> Result<
                 format!("events from {} on are missing before it", expected.0),
             );
         }
-        if row.hash(&hash) != kept {
+        let hashed = row.hash(&hash);
+        if Some(hashed) != kept {
             findings.add(
                 "event",
                 row.position.0,
                 "its hash does not fit what it says and the event before it",
             );
         }
-        (position, hash) = (row.position, kept);
+        (position, hash) = (row.position, kept.unwrap_or(hashed));
         Ok(())
     })?;
     match Head::read(db, keys) {

@@ -59,8 +59,9 @@ impl Settings {
 
 /// Everything that changes something, and the record of it. Cheap to share behind an `Arc`.
 pub struct Authority {
-    writer: Writer,
+    // Before the writer, and so closed before it: the last connection empties the write-ahead log, if it may write.
     readers: Arc<Readers>,
+    writer: Writer,
     keys: Arc<Keys>,
     passwords: Passwords,
     limiter: Limiter,
@@ -95,6 +96,10 @@ impl Authority {
         settings: Settings,
         feed: impl FnOnce(&Connection, &Keys) -> Result<Feed, Fault>,
     ) -> Result<Self, Fault> {
+        if settings.db.exists() && !settings.key.exists() {
+            let why = "is not there, and the database that it belongs to is: put it back";
+            return Err(Fault::KeyFile(format!("{} {why}", settings.key.display())));
+        }
         let keys = Arc::new(Keys::open(&settings.key, &settings.key_entropy)?);
         let writer = db::open_writer(&settings.db, settings.sync)?;
         let feed = feed(&writer, &keys)?;

@@ -7,37 +7,76 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{event::Row, fault::Fault, keys::Keys, origin::Origin};
 
-/// The end of the chain.
+/// The end of the chain, and what all rows together must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) position: Position,
     pub(crate) hash: [u8; 32],
+    /// The sum of the seals of all rows.
+    pub(crate) seals: SealSum,
+}
+
+/// Seals of many rows, added up: adding and taking away one costs nothing, and a row that was planted, lost or set back
+/// changes the sum. The seals are outputs of a keyed hash, so nobody without the key can make others that add up to the
+/// same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SealSum([u64; 4]);
+
+impl SealSum {
+    pub(crate) fn add(&mut self, seal: &[u8; 32]) {
+        let mut carry = false;
+        for (word, part) in self.0.iter_mut().zip(words(seal)) {
+            (*word, carry) = word.carrying_add(part, carry);
+        }
+    }
+
+    pub(crate) fn take(&mut self, seal: &[u8; 32]) {
+        let mut borrow = false;
+        for (word, part) in self.0.iter_mut().zip(words(seal)) {
+            (*word, borrow) = word.borrowing_sub(part, borrow);
+        }
+    }
+
+    fn bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (place, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+            place.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+}
+
+fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let word =
+        |from: usize| bytes[from..from + 8].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    [word(0), word(8), word(16), word(24)]
 }
 
 impl Head {
-    const START: Self = Self { position: Position(0), hash: [0; 32] };
+    pub(crate) const START: Self = Self { position: Position(0), hash: [0; 32], seals: SealSum([0; 4]) };
 
     /// Reads the head, and checks its seal.
     pub(crate) fn read(db: &Connection, keys: &Keys) -> Result<Self, Fault> {
-        let mut select = db.prepare_cached("SELECT position, hash, mac FROM head")?;
+        let mut select = db.prepare_cached("SELECT position, hash, seals, mac FROM head")?;
         let mut rows = select.query([])?;
         let Some(row) = rows.next()? else {
             let empty: bool =
                 db.query_row("SELECT NOT EXISTS (SELECT 1 FROM events)", [], |row| row.get(0))?;
             return if empty { Ok(Self::START) } else { Err(Self::tampered()) };
         };
-        let head = Self { position: Position(row.get(0)?), hash: row.get(1)? };
-        let mac: Vec<u8> = row.get(2)?;
+        let seals = SealSum(words(&row.get(2)?));
+        let head = Self { position: Position(row.get(0)?), hash: row.get(1)?, seals };
+        let mac: Vec<u8> = row.get(3)?;
         if head.seal(keys).is(&mac) { Ok(head) } else { Err(Self::tampered()) }
     }
 
     /// Writes the head. The last statement of every transaction.
     pub(crate) fn save(&self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
         let mut upsert = db.prepare_cached(
-            "INSERT INTO head (one, position, hash, mac) VALUES (1, $1, $2, $3)
-             ON CONFLICT (one) DO UPDATE SET position = $1, hash = $2, mac = $3",
+            "INSERT INTO head (one, position, hash, seals, mac) VALUES (1, $1, $2, $3, $4)
+             ON CONFLICT (one) DO UPDATE SET position = $1, hash = $2, seals = $3, mac = $4",
         )?;
-        upsert.execute(params![self.position.0, self.hash, self.seal(keys).finish()])?;
+        upsert.execute(params![self.position.0, self.hash, self.seals.bytes(), self.seal(keys).finish()])?;
         Ok(())
     }
 
@@ -59,10 +98,10 @@ impl Head {
     }
 
     fn seal(&self, keys: &Keys) -> crate::keys::Seal {
-        keys.seal("head").int(self.position.0).blob(&self.hash)
+        keys.seal("head").int(self.position.0).blob(&self.hash).blob(&self.seals.bytes())
     }
 
-    fn tampered() -> Fault {
+    pub(crate) fn tampered() -> Fault {
         Fault::Tampered { noun: "head", id: "of the event log".to_owned() }
     }
 }

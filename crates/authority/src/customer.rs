@@ -7,7 +7,14 @@ use keygate_model::{
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use crate::{
-    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, text, write::Write,
+    authority::Authority,
+    event,
+    fault::Fault,
+    feed::{Tell, believed},
+    keys::Keys,
+    origin::Origin,
+    text,
+    write::Write,
 };
 
 /// A customer as it is kept.
@@ -36,12 +43,17 @@ impl Authority {
     pub async fn create_customer(&self, origin: &Origin, id: CustomerId, name: &str) -> Result<Row, Fault> {
         let name = text::name("Name", name)?;
         let actor = Actor::Operator { customer: Some(id) };
-        self.change(actor, origin, move |write| {
+        self.change(actor, origin, move |mut write| {
+            match find(write.db(), write.keys(), id) {
+                Err(Fault::Missing { .. }) => {}
+                Ok(_) => return Err(Fault::Taken { noun: "customer", what: id.to_string() }),
+                Err(fault) => return Err(fault),
+            }
             let now = write.origin().now;
             let position = write.position_of(0);
             let row =
                 Row { id, name, state: CustomerState::Active, created_at: now, updated_at: now, position };
-            row.save(&write)?;
+            row.save(&mut write)?;
             let event = Event::CustomerCreate { customer: id, name: row.name.clone() };
             write.commit(&event, row)
         })
@@ -60,12 +72,12 @@ impl Authority {
     ) -> Result<(), Fault> {
         permit.is_the_operators()?;
         let id = permit.customer();
-        self.change(permit.actor(), origin, move |write| {
+        self.change(permit.actor(), origin, move |mut write| {
             let mut row = find(write.db(), write.keys(), id)?;
             let event = Event::CustomerUpdate { customer: id, old: row.state.as_str(), new: state.as_str() };
             row.state = state;
             row.touch(&write);
-            row.save(&write)?;
+            row.save(&mut write)?;
             write.commit(&event, ())
         })
         .await
@@ -91,7 +103,9 @@ impl Row {
         self.position = write.position_of(0);
     }
 
-    fn save(&self, write: &Write<'_>) -> Result<(), Fault> {
+    fn save(&self, write: &mut Write<'_>) -> Result<(), Fault> {
+        let seal = self.seal(write.keys()).finish();
+        write.reseal("customers", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
             "INSERT INTO customers ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (id) DO UPDATE SET name = $2, state = $3, updated_at = $5, position = $6, mac = $7"
@@ -103,7 +117,7 @@ impl Row {
             self.created_at.micros(),
             self.updated_at.micros(),
             self.position.0,
-            self.seal(write.keys()).finish(),
+            seal,
         ])?;
         Ok(())
     }
@@ -144,9 +158,10 @@ pub(crate) fn find(db: &Connection, keys: &Keys, id: CustomerId) -> Result<Row, 
 }
 
 /// Tells every customer.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut dyn FnMut(Record)) -> Result<(), Fault> {
-    walk(db, keys, &mut |id, row| {
-        tell(row.map_or(Record::Broken(Subject::Customer(id)), |row| Record::Customer(row.record())));
+pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
+    walk(db, keys, &mut |id, row| match row {
+        Ok(row) => tell(Some(Record::Customer(row.record())), Some(row.seal(keys).finish())),
+        Err(_) => tell(Some(Record::Broken(Subject::Customer(id))), None),
     })
 }
 

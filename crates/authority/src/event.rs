@@ -7,7 +7,12 @@ use keygate_model::{
 };
 use rusqlite::{Connection, params};
 
-use crate::{chain::Hasher, fault::Fault, keys::Keys, origin::Origin};
+use crate::{
+    chain::{Hasher, Head},
+    fault::Fault,
+    keys::Keys,
+    origin::Origin,
+};
 
 /// An event as it is kept.
 #[derive(Clone, Debug)]
@@ -205,34 +210,56 @@ pub(crate) fn one(db: &Connection, customer: CustomerId, id: EventId) -> Result<
     rows.next().transpose()?.ok_or_else(|| Fault::missing(id))
 }
 
-/// Calls `each` with every event from the first on, and the hash that it carries.
+/// Calls `each` with every event from the first on, and the hash that it carries; none if it carries none that could be
+/// right.
 pub(crate) fn walk(
     db: &Connection,
-    mut each: impl FnMut(Row, [u8; 32]) -> Result<(), Fault>,
+    mut each: impl FnMut(Row, Option<[u8; 32]>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let mut select = db.prepare(&format!("SELECT {COLUMNS}, hash FROM events ORDER BY position"))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        each(Row::read(row)?, row.get(15)?)?;
+        let read = Row::read(row)?;
+        // A subject that means nothing reads as none, whose hash would not tell.
+        let plain = stored(read.subject) == (row.get_ref(9)?.as_str().unwrap_or_default(), row.get(10)?);
+        each(read, row.get(15).ok().filter(|_| plain))?;
     }
     Ok(())
 }
 
-/// What the events after `position` touched, each thing once, and the last position among them.
-pub(crate) fn touched_after(db: &Connection, position: Position) -> Result<(Position, Vec<Subject>), Fault> {
-    let mut select = db.prepare_cached(
-        "SELECT position, subject_kind, subject_id FROM events WHERE position > $1 ORDER BY position",
-    )?;
-    let mut rows = select.query([position.0])?;
-    let (mut last, mut touched, mut seen) = (position, Vec::new(), HashSet::new());
-    while let Some(row) = rows.next()? {
-        last = Position(row.get(0)?);
-        let subject = subject(&row.get::<_, String>(1)?, row.get(2)?);
+/// What the events after `from` up to the sealed head `to` touched, each thing once. They must be the whole chain between
+/// the two: a gate must not miss a revoke because somebody has edited, removed or planted an event.
+pub(crate) fn touched_between(db: &Connection, from: &Head, to: &Head) -> Result<Vec<Subject>, Fault> {
+    let (mut touched, mut seen) = (Vec::new(), HashSet::new());
+    let end = follow(db, *from, to, |subject| {
         if subject != Subject::None && seen.insert(subject) {
             touched.push(subject);
         }
+    })?;
+    if end { Ok(touched) } else { Err(Head::tampered()) }
+}
+
+/// Whether the chain runs unbroken from the first event to the sealed head.
+pub(crate) fn is_whole(db: &Connection, to: &Head) -> Result<bool, Fault> {
+    follow(db, Head::START, to, |_| ())
+}
+
+/// Follows the chain from one head to another. False if it does not lead there.
+fn follow(db: &Connection, from: Head, to: &Head, mut see: impl FnMut(Subject)) -> Result<bool, Fault> {
+    let sql =
+        format!("SELECT {COLUMNS} FROM events WHERE position > $1 AND position <= $2 ORDER BY position");
+    let mut select = db.prepare_cached(&sql)?;
+    let mut rows = select.query([from.position.0, to.position.0])?;
+    let (mut position, mut hash) = (from.position, from.hash);
+    while let Some(row) = rows.next()? {
+        let row = Row::read(row)?;
+        if row.position != position.next() {
+            return Ok(false);
+        }
+        (position, hash) = (row.position, row.hash(&hash));
+        see(row.subject);
     }
-    Ok((last, touched))
+    Ok((position, hash) == (to.position, to.hash))
 }
 
 /// The last event about a thing: the one that its row must carry.

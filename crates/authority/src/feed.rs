@@ -9,17 +9,27 @@ use keygate_model::{
 };
 use rusqlite::Connection;
 
-use crate::{customer, event, fault::Fault, keys::Keys, service, token, user};
+use crate::{
+    chain::{Head, SealSum},
+    customer, event,
+    fault::Fault,
+    keys::Keys,
+    service, token, user,
+};
 
 /// Where batches go.
 pub type Sink = Box<dyn FnMut(Batch) + Send>;
+
+/// Where a walk over a table tells each row: the seal if it is believed, and the record if a gate wants it.
+pub(crate) type Tell<'t> = dyn FnMut(Option<Record>, Option<[u8; 32]>) + 't;
 
 /// How many records a batch of the snapshot holds.
 const SNAPSHOT_BATCH: usize = 8192;
 
 /// The feed of this process.
 pub(crate) struct Feed {
-    position: Position,
+    /// The last event that was told. What follows must continue the chain from here.
+    head: Head,
     data_version: i64,
     /// None: nobody listens, and nothing is read for nobody.
     sink: Option<Sink>,
@@ -28,18 +38,22 @@ pub(crate) struct Feed {
 impl Feed {
     /// A feed that nobody listens to: the command line's.
     pub(crate) fn silent() -> Self {
-        Self { position: Position(0), data_version: 0, sink: None }
+        Self { head: Head::START, data_version: 0, sink: None }
     }
 
     /// Tells everything there is, and goes on from there.
     pub(crate) fn start(db: &Connection, keys: &Keys, mut sink: Sink) -> Result<Self, Fault> {
         let data_version = data_version(db)?;
         let snapshot = db.unchecked_transaction()?;
-        let position: Option<i64> = db.query_row("SELECT max(position) FROM events", [], |row| row.get(0))?;
-        let position = Position(position.unwrap_or(0));
-        let mut records = Vec::new();
-        let mut tell = |record: Record| {
-            records.push(record);
+        let head = match Head::read(db, keys) {
+            Err(Fault::Tampered { .. }) => None,
+            head => Some(head?),
+        };
+        let position = head.map_or(Position(0), |head| head.position);
+        let (mut records, mut seals) = (Vec::new(), SealSum::default());
+        let mut tell = |record: Option<Record>, seal: Option<[u8; 32]>| {
+            seal.inspect(|seal| seals.add(seal));
+            records.extend(record);
             if records.len() >= SNAPSHOT_BATCH {
                 sink(Batch { position, records: std::mem::take(&mut records) });
             }
@@ -48,26 +62,38 @@ impl Feed {
         user::each(db, keys, &mut tell)?;
         service::each(db, keys, &mut tell)?;
         token::each(db, keys, &mut tell)?;
+        // Where all rows add up, nothing was planted, lost or set back, and the log need not be walked. Where they do
+        // not, rows are known by the last event about them, which is worth as much as the log is whole.
+        let whole = match &head {
+            Some(head) => head.seals == seals || event::is_whole(db, head)?,
+            None => false,
+        };
+        if !whole {
+            tracing::error!(
+                "the log of events is not whole: nothing is believed; run `keygate audit verify`"
+            );
+            records.push(Record::Broken(Subject::None));
+        }
         sink(Batch { position, records });
         snapshot.commit()?;
-        Ok(Self { position, data_version, sink: Some(sink) })
+        Ok(Self { head: head.unwrap_or(Head::START), data_version, sink: Some(sink) })
     }
 
     /// Tells what has happened since the last call.
     pub(crate) fn catch_up(&mut self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
         let Some(sink) = &mut self.sink else { return Ok(()) };
         let snapshot = db.unchecked_transaction()?;
-        let (position, touched) = event::touched_after(db, self.position)?;
-        if position == self.position {
-            return Ok(());
-        }
-        let mut records = Vec::with_capacity(touched.len());
-        for subject in touched {
-            records.push(present(db, keys, subject)?);
-        }
+        let told = continued(db, keys, &self.head).inspect_err(|fault| {
+            if matches!(fault, Fault::Tampered { .. }) {
+                // What has happened cannot be known, so what is allowed cannot be told.
+                sink(Batch { position: self.head.position, records: vec![Record::Broken(Subject::None)] });
+            }
+        })?;
         snapshot.commit()?;
-        sink(Batch { position, records });
-        self.position = position;
+        if let Some((head, records)) = told {
+            sink(Batch { position: head.position, records });
+            self.head = head;
+        }
         Ok(())
     }
 
@@ -81,6 +107,17 @@ impl Feed {
         self.data_version = data_version;
         Ok(())
     }
+}
+
+/// The sealed head, and the present state of what changed on the way to it. None: nothing did.
+fn continued(db: &Connection, keys: &Keys, from: &Head) -> Result<Option<(Head, Vec<Record>)>, Fault> {
+    let head = Head::read(db, keys)?;
+    if head == *from {
+        return Ok(None);
+    }
+    let touched = event::touched_between(db, from, &head)?;
+    let records = touched.into_iter().map(|subject| present(db, keys, subject)).collect::<Result<_, _>>()?;
+    Ok(Some((head, records)))
 }
 
 /// What is true of a thing now. A row that fails its seal is told as broken: nothing about it may be believed.

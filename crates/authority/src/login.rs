@@ -72,26 +72,39 @@ impl Authority {
     pub(crate) async fn check(&self, attempt: Attempt, now: Timestamp) -> Result<Checked, Fault> {
         let Attempt { login, password, otp } = attempt;
         self.limiter().admit(&login, now)?;
+        let compared = self.compare(&login, password).await;
+        if compared.is_err() {
+            self.limiter().give_back(&login);
+        }
+        let (known, password_is_right) = compared?;
+        Ok(Checked { known, password_is_right, login, otp })
+    }
+
+    /// The person with this login and the hash of their password, and whether it is the hash of this one.
+    async fn compare(
+        &self,
+        login: &Login,
+        password: Password,
+    ) -> Result<(Option<(UserId, PasswordHash)>, bool), Fault> {
         let wanted = login.clone();
-        let find = move |db: &Connection, keys: &Keys| match user::find_by_login(db, keys, &wanted)? {
-            Some(row) => Ok(Some(row)),
-            None => anybody(db, keys).map(|_| None),
-        };
-        let known = self.read(find).await?;
+        let known = self.read(move |db, keys| user::find_by_login(db, keys, &wanted)).await?;
         let known = known.map(|row| (row.id, row.password));
         let hash = known.as_ref().map(|(_, hash)| hash.clone());
-        let password_is_right = self.passwords().verify(password, hash).await?;
-        Ok(Checked { known, password_is_right, login, otp })
+        let right = self.passwords().verify(password, hash).await?;
+        Ok((known, right))
     }
 }
 
 impl Authority {
-    /// Counts a refused attempt against its login: once, whatever was wrong. Who sends a used code, or the right password
+    /// Gives an admitted try back unless it was refused for what it showed. Who sends a used code, or the right password
     /// for sudo on the wrong token, has guessed nothing.
-    pub(crate) fn count<T>(&self, login: &Login, now: Timestamp, outcome: &Result<T, LoginRefusal>) {
-        match outcome {
-            Ok(_) | Err(LoginRefusal::CodeReused | LoginRefusal::TokenWithoutFactor) => {}
-            Err(_) => self.limiter().charge(login, now),
+    pub(crate) fn settle<T>(&self, login: &Login, outcome: &Result<Result<T, LoginRefusal>, Fault>) {
+        let innocent = match outcome {
+            Ok(Err(LoginRefusal::CodeReused | LoginRefusal::TokenWithoutFactor) | Ok(_)) | Err(_) => true,
+            Ok(Err(_)) => false,
+        };
+        if innocent {
+            self.limiter().give_back(login);
         }
     }
 }
@@ -191,21 +204,28 @@ impl Limiter {
         i64::try_from(self.limits.refill.as_micros()).unwrap_or(i64::MAX).max(1)
     }
 
-    /// Whether this login may be tried now.
+    /// Whether this login may be tried now. A try is charged before it is made, so that tries at once share the limit;
+    /// one that did not fail is given back.
     fn admit(&self, login: &Login, now: Timestamp) -> Result<(), LoginRefusal> {
-        let full_at = self.full_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut full_at = self.full_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let debt = full_at.get(login).map_or(0, |full| full - now.micros());
         let over = debt - self.refill_micros().saturating_mul(i64::from(self.limits.burst) - 1);
         if over <= 0 {
+            self.charge(&mut full_at, login, now);
             return Ok(());
         }
         let retry_after_seconds = u32::try_from(over.div_euclid(1_000_000) + 1).unwrap_or(u32::MAX);
         Err(LoginRefusal::TooMany { retry_after_seconds })
     }
 
-    /// Counts a failure.
-    fn charge(&self, login: &Login, now: Timestamp) {
+    fn give_back(&self, login: &Login) {
         let mut full_at = self.full_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(full) = full_at.get_mut(login) {
+            *full = full.saturating_sub(self.refill_micros());
+        }
+    }
+
+    fn charge(&self, full_at: &mut HashMap<Login, i64>, login: &Login, now: Timestamp) {
         if full_at.len() >= LOGINS_MAX {
             full_at.retain(|_, full| *full > now.micros());
         }
@@ -225,7 +245,6 @@ mod tests {
         for spelling in ["ada", "ADA", " Ada "] {
             let login = Login::parse(spelling).unwrap();
             assert!(limiter.admit(&login, now).is_ok());
-            limiter.charge(&login, now);
         }
         let login = Login::parse("ada").unwrap();
         assert!(matches!(

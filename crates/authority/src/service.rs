@@ -8,7 +8,13 @@ use rusqlite::{Connection, Row as SqlRow, params};
 use serde_json::{Map, Value};
 
 use crate::{
-    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, text, token,
+    authority::Authority,
+    event,
+    fault::Fault,
+    feed::{Tell, believed},
+    keys::Keys,
+    origin::Origin,
+    text, token,
     write::Write,
 };
 
@@ -91,7 +97,7 @@ impl Authority {
             ));
         }
         let customer = permit.customer();
-        self.change(permit.actor(), origin, move |write| {
+        self.change(permit.actor(), origin, move |mut write| {
             crate::customer::find(write.db(), write.keys(), customer)?;
             let (now, position) = (write.origin().now, write.position_of(0));
             let NewService { domains, nodes, .. } = new;
@@ -110,7 +116,7 @@ impl Authority {
                 position,
             };
             row.name_is_free(&write)?;
-            row.save(&write)?;
+            row.save(&mut write)?;
             row.claim_domains(&write)?;
             write.commit(&Event::ServiceCreate { service: id, name: row.name.clone() }, row)
         })
@@ -131,7 +137,7 @@ impl Authority {
         let (customer, id) = (permit.customer(), asked_about(permit)?);
         let name = changes.name.map(|name| text::name("Name", &name)).transpose()?;
         let comment = changes.comment.map(|comment| text::comment("Comment", &comment)).transpose()?;
-        self.change(permit.actor(), origin, move |write| {
+        self.change(permit.actor(), origin, move |mut write| {
             let mut row = find_living(write.db(), write.keys(), customer, id)?;
             let (mut old, mut new) = (Map::new(), Map::new());
             if let Some(name) = name.filter(|name| *name != row.name) {
@@ -147,7 +153,7 @@ impl Authority {
                 new.insert("comment".to_owned(), Value::from(comment));
             }
             row.touch(&write);
-            row.save(&write)?;
+            row.save(&mut write)?;
             write.commit(&Event::ServiceUpdate { service: id, old: old.into(), new: new.into() }, row)
         })
         .await
@@ -160,11 +166,11 @@ impl Authority {
     pub async fn delete_service(&self, permit: &Permit, origin: &Origin) -> Result<(), Fault> {
         permit.proves(Action::SERVICE_DELETE)?;
         let (customer, id) = (permit.customer(), asked_about(permit)?);
-        self.change(permit.actor(), origin, move |write| {
+        self.change(permit.actor(), origin, move |mut write| {
             let mut row = find_living(write.db(), write.keys(), customer, id)?;
             row.deleted_at = Some(write.origin().now);
             row.touch(&write);
-            row.save(&write)?;
+            row.save(&mut write)?;
             write
                 .db()
                 .prepare_cached("DELETE FROM domains WHERE service_id = $1")?
@@ -284,7 +290,9 @@ impl Row {
         Ok(())
     }
 
-    fn save(&self, write: &Write<'_>) -> Result<(), Fault> {
+    fn save(&self, write: &mut Write<'_>) -> Result<(), Fault> {
+        let seal = self.seal(write.keys()).finish();
+        write.reseal("services", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
             "INSERT INTO services ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              ON CONFLICT (id) DO UPDATE SET name = $3, comment = $5, domains = $6, nodes = $7, updated_at = $9,
@@ -302,7 +310,7 @@ impl Row {
             self.updated_at.micros(),
             self.deleted_at.map(Timestamp::micros),
             self.position.0,
-            self.seal(write.keys()).finish(),
+            seal,
         ])?;
         Ok(())
     }
@@ -377,9 +385,10 @@ fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {
 }
 
 /// Tells every service, the deleted ones too.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut dyn FnMut(Record)) -> Result<(), Fault> {
-    walk(db, keys, &mut |id, row| {
-        tell(row.map_or(Record::Broken(Subject::Service(id)), |row| Record::Service(row.record())));
+pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
+    walk(db, keys, &mut |id, row| match row {
+        Ok(row) => tell(Some(Record::Service(row.record())), Some(row.seal(keys).finish())),
+        Err(_) => tell(Some(Record::Broken(Subject::Service(id))), None),
     })
 }
 

@@ -1,5 +1,7 @@
 //! Tokens: made, listed, revoked.
 
+use std::collections::HashSet;
+
 use keygate_model::{
     Action, Actor, CustomerId, Digest, Event, Expiry, Permit, Position, Record, Secret, ServiceId, Services,
     Subject, Timestamp, TokenId, UserId,
@@ -10,7 +12,13 @@ use keygate_model::{
 use rusqlite::{Connection, Row as SqlRow, params};
 
 use crate::{
-    authority::Authority, event, fault::Fault, feed::believed, keys::Keys, origin::Origin, usage,
+    authority::Authority,
+    event,
+    fault::Fault,
+    feed::{Tell, believed},
+    keys::Keys,
+    origin::Origin,
+    usage,
     write::Write,
 };
 
@@ -112,15 +120,18 @@ impl Authority {
         self.revoke_each(*permit, origin, ids).await
     }
 
-    async fn revoke_each(&self, permit: Permit, origin: &Origin, ids: Vec<TokenId>) -> Result<(), Fault> {
-        let revoked = self.change(permit.actor(), origin, move |write| {
+    async fn revoke_each(&self, permit: Permit, origin: &Origin, mut ids: Vec<TokenId>) -> Result<(), Fault> {
+        // A row that this change has saved is ahead of its event until the end, so each is looked at once.
+        let mut seen = HashSet::new();
+        ids.retain(|id| seen.insert(*id));
+        let revoked = self.change(permit.actor(), origin, move |mut write| {
             let mut events = Vec::new();
             for id in ids {
                 let mut row = find_for(&permit, write.db(), write.keys(), id)?;
                 if row.revoked_at.is_none() {
                     row.revoked_at = Some(write.origin().now);
                     row.touch(&write, events.len() as i64);
-                    row.save(&write)?;
+                    row.save(&mut write)?;
                     events.push(Event::TokenDestroy { token: row.id, user: row.user, name: row.name });
                 }
             }
@@ -141,7 +152,13 @@ impl Authority {
     /// Storage faults.
     pub async fn tokens_of_user(&self, permit: &Permit, user: UserId) -> Result<Vec<Used>, Fault> {
         permit.proves(Action::TOKEN_READ)?;
-        self.list("user_id", user.to_bytes()).await
+        let own = matches!(permit.actor(), Actor::Token { user: Some(own), .. } if own == user);
+        if !own && permit.is_the_operators().is_err() {
+            return Err(Fault::missing(user));
+        }
+        let mut tokens = self.list("user_id", user.to_bytes()).await?;
+        tokens.retain(|token| token.row.customer == permit.customer());
+        Ok(tokens)
     }
 
     /// The living tokens of everybody in the customer, oldest first.
@@ -242,7 +259,9 @@ impl Row {
         self.position = write.position_of(nth);
     }
 
-    fn save(&self, write: &Write<'_>) -> Result<(), Fault> {
+    fn save(&self, write: &mut Write<'_>) -> Result<(), Fault> {
+        let seal = self.seal(write.keys()).finish();
+        write.reseal("tokens", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
             "INSERT INTO tokens ({COLUMNS})
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -264,7 +283,7 @@ impl Row {
             self.updated_at.micros(),
             stored_time(self.revoked_at),
             self.position.0,
-            self.seal(write.keys()).finish(),
+            seal,
         ])?;
         Ok(())
     }
@@ -358,10 +377,12 @@ fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {
 }
 
 /// Tells every living token. The revoked are not told: a gate holds only what it may allow.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut dyn FnMut(Record)) -> Result<(), Fault> {
+pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
     walk(db, keys, &mut |id, row| match row {
-        Ok(row) if row.revoked_at.is_some() => {}
-        Ok(row) => tell(Record::Token(row.record())),
+        Ok(row) => {
+            let living = row.revoked_at.is_none().then(|| Record::Token(row.record()));
+            tell(living, Some(row.seal(keys).finish()));
+        }
         Err(_) => {
             tracing::error!(token = %id, "a token's row fails its seal: it does not authorise; run `keygate audit verify`");
         }
@@ -384,7 +405,11 @@ pub(crate) fn walk(
     let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let (row, sealed) = Row::read(row, keys)?;
+        let Ok((row, sealed)) = Row::read(row, keys) else {
+            let id = TokenId::from_bytes(row.get(0).unwrap_or_default());
+            see(id, Err(Fault::tampered(id)));
+            continue;
+        };
         let id = row.id.to_bytes();
         while last.is_none_or(|(about, _)| about < id) {
             let Some(next) = last_events.next()? else { break };

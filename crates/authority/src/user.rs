@@ -12,7 +12,7 @@ use crate::{
     customer, event,
     factor::{Factor, FactorState},
     fault::Fault,
-    feed::believed,
+    feed::{Tell, believed},
     keys::Keys,
     origin::Origin,
     password::{Password, PasswordHash},
@@ -83,7 +83,7 @@ impl Authority {
         password.fit_for_use()?;
         let password = self.passwords().hash(password, salt).await?;
         let customer = permit.customer();
-        self.change(permit.actor(), origin, move |write| {
+        self.change(permit.actor(), origin, move |mut write| {
             customer::find(write.db(), write.keys(), customer)?;
             if find_by_login(write.db(), write.keys(), &login)?.is_some() {
                 return Err(Fault::Taken { noun: "user", what: login.to_string() });
@@ -104,7 +104,7 @@ impl Authority {
                 updated_at,
                 position,
             };
-            row.save(&write)?;
+            row.save(&mut write)?;
             let event = Event::UserCreate { user: id, login: row.login.to_string(), role: row.role.clone() };
             write.commit(&event, row)
         })
@@ -126,7 +126,11 @@ impl Authority {
             UserState::Active => Event::UserUnlock { user },
             UserState::Locked | UserState::Deleted => Event::UserLock { user },
         };
-        self.change_user(permit, origin, user, event, move |row| row.state = state).await
+        self.change_user(permit, origin, user, move |row| {
+            row.state = state;
+            event
+        })
+        .await
     }
 
     /// Gives a person another role. Their tokens follow at once.
@@ -143,10 +147,12 @@ impl Authority {
         if self.policy().role(role).is_none() {
             return Err(Fault::invalid("role_invalid", "no such role"));
         }
-        let old = self.user(permit.customer(), user).await?.role;
         let role = role.to_owned();
-        let event = Event::UserUpdate { user, old, new: role.clone() };
-        self.change_user(permit, origin, user, event, move |row| row.role = role).await
+        self.change_user(permit, origin, user, move |row| {
+            let old = std::mem::replace(&mut row.role, role.clone());
+            Event::UserUpdate { user, old, new: role }
+        })
+        .await
     }
 
     /// A person of a customer.
@@ -187,16 +193,15 @@ impl Authority {
         permit: &Permit,
         origin: &Origin,
         user: UserId,
-        event: Event,
-        edit: impl FnOnce(&mut Row) + Send + 'static,
+        edit: impl FnOnce(&mut Row) -> Event + Send + 'static,
     ) -> Result<(), Fault> {
         permit.is_the_operators()?;
         let customer = permit.customer();
-        self.change(permit.actor(), origin, move |write| {
+        self.change(permit.actor(), origin, move |mut write| {
             let mut row = find_in(write.db(), write.keys(), customer, user)?;
-            edit(&mut row);
+            let event = edit(&mut row);
             row.touch(&write, 0);
-            row.save(&write)?;
+            row.save(&mut write)?;
             write.commit(&event, ())
         })
         .await
@@ -221,7 +226,9 @@ impl Row {
         self.position = write.position_of(nth);
     }
 
-    pub(crate) fn save(&self, write: &Write<'_>) -> Result<(), Fault> {
+    pub(crate) fn save(&self, write: &mut Write<'_>) -> Result<(), Fault> {
+        let seal = self.seal(write.keys()).finish();
+        write.reseal("users", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
             "INSERT INTO users ({COLUMNS})
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
@@ -247,7 +254,7 @@ impl Row {
             self.created_at.micros(),
             self.updated_at.micros(),
             self.position.0,
-            self.seal(write.keys()).finish(),
+            seal,
         ])?;
         Ok(())
     }
@@ -332,9 +339,10 @@ fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {
 }
 
 /// Tells every person.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut dyn FnMut(Record)) -> Result<(), Fault> {
-    walk(db, keys, &mut |id, row| {
-        tell(row.map_or(Record::Broken(Subject::User(id)), |row| Record::User(row.record())));
+pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
+    walk(db, keys, &mut |id, row| match row {
+        Ok(row) => tell(Some(Record::User(row.record())), Some(row.seal(keys).finish())),
+        Err(_) => tell(Some(Record::Broken(Subject::User(id))), None),
     })
 }
 

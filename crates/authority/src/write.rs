@@ -69,6 +69,17 @@ impl Write<'_> {
         Position(self.head.position.0 + 1 + nth)
     }
 
+    /// Notes that a row of `table` will carry another seal than it does now. Every row that is saved is noted.
+    pub(crate) fn reseal(&mut self, table: &str, id: [u8; 16], seal: &[u8; 32]) -> Result<(), Fault> {
+        let mut select = self.db.prepare_cached(&format!("SELECT mac FROM {table} WHERE id = $1"))?;
+        let mut rows = select.query([id])?;
+        if let Some(row) = rows.next()? {
+            self.head.seals.take(&row.get(0)?);
+        }
+        self.head.seals.add(seal);
+        Ok(())
+    }
+
     /// Ends a change by saying what happened.
     pub(crate) fn commit<T>(self, event: &Event, value: T) -> Result<Committed<T>, Fault> {
         self.commit_each(std::slice::from_ref(event), value)

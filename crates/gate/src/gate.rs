@@ -6,7 +6,8 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Ask, Batch, Deny, Digest, Policy, Position, ServiceId, Timestamp, Unsure, Verdict, Want, decide,
+    Ask, Batch, Deny, Digest, Policy, Position, Record, ServiceId, Subject, Timestamp, Unsure, Verdict, Want,
+    decide,
     decide::WantedService,
     policy::{Access, Matched, Unmatched},
     token::Kind,
@@ -23,6 +24,8 @@ pub struct Gate {
     replica: Replica,
     usage: Usage,
     open: AtomicBool,
+    /// The log that it follows was tampered with: what it holds may be behind, and nothing can tell by how much.
+    distrusted: AtomicBool,
 }
 
 impl Gate {
@@ -30,7 +33,13 @@ impl Gate {
     #[must_use]
     pub fn new(policy: Arc<Policy>, tokens: usize) -> Self {
         let replica = Replica::new(Arc::clone(&policy), tokens);
-        Self { policy, replica, usage: Usage::new(), open: AtomicBool::new(false) }
+        Self {
+            policy,
+            replica,
+            usage: Usage::new(),
+            open: AtomicBool::new(false),
+            distrusted: AtomicBool::new(false),
+        }
     }
 
     /// Says that the replica holds everything there was: from now on what it lacks does not exist.
@@ -46,11 +55,14 @@ impl Gate {
     /// Whether it can tell.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire)
+        self.open.load(Ordering::Acquire) && !self.distrusted.load(Ordering::Acquire)
     }
 
     /// Applies what has changed.
     pub fn apply(&self, batch: Batch) {
+        if batch.records.contains(&Record::Broken(Subject::None)) {
+            self.distrusted.store(true, Ordering::Release);
+        }
         self.replica.apply(batch);
     }
 

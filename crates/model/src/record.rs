@@ -22,7 +22,8 @@ pub enum Record {
     Service(ServiceRecord),
     /// A token.
     Token(TokenRecord),
-    /// Its row fails its seal: nothing that was said about it may be believed any more.
+    /// Its row fails its seal: nothing that was said about it may be believed any more. Of [`Subject::None`]: the log of
+    /// events itself is broken, and nothing at all may be.
     Broken(Subject),
 }
 

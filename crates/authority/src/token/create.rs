@@ -1,7 +1,7 @@
 //! Making tokens: by password, or by a token in sudo. Either way never wider than who asks.
 
 use keygate_model::{
-    Action, Actor, CustomerId, Event, Expiry, Permit, ServiceId, Services, Timestamp, UserId,
+    Action, Actor, CustomerId, Event, Expiry, Permit, ServiceId, Services, Timestamp, UserId, user::UserState,
 };
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
@@ -12,7 +12,7 @@ use crate::{
     fault::{Fault, LoginRefusal},
     login::{self, Attempt, Door, Judged},
     origin::Origin,
-    service, text,
+    service, text, user,
     write::{Committed, Write},
 };
 
@@ -88,16 +88,16 @@ impl Authority {
                     let parent = Parent { user, customer, token: None, second_factor };
                     let row = order.fill(&policy, &write, &parent, &minted, 1)?;
                     person.touch(&write, 0);
-                    person.save(&write)?;
-                    row.save(&write)?;
+                    person.save(&mut write)?;
+                    row.save(&mut write)?;
                     let events = [login_event, row.told(None)];
                     write.commit_each(&events, Ok(Issued { row, secret: minted.secret }))
                 }
             }
         });
-        let issued = issued.await?;
-        self.count(&login, origin.now, &issued);
-        issued.map_err(Fault::from)
+        let issued = issued.await;
+        self.settle(&login, &issued);
+        issued?.map_err(Fault::from)
     }
 
     /// Makes a token for the person behind a token in sudo.
@@ -116,15 +116,18 @@ impl Authority {
             return Err(Fault::Permit(keygate_model::permit::WrongPermit));
         };
         let policy = self.policy_handle();
-        self.change(permit.actor(), origin, move |write| {
-            // Read here, in the writer: a revoke that came first is seen, one that comes later finds the child.
+        self.change(permit.actor(), origin, move |mut write| {
+            // Read here, in the writer: a revoke or a lock that came first is seen.
             let parent = find(write.db(), write.keys(), token)?;
             if parent.revoked_at.is_some() {
                 return Err(Fault::missing(token));
             }
+            if user::find_in(write.db(), write.keys(), customer, user)?.state != UserState::Active {
+                return Err(Fault::missing(user));
+            }
             let parent = Parent { user, customer, token: Some(parent), second_factor: false };
             let row = order.fill(&policy, &write, &parent, &minted, 0)?;
-            row.save(&write)?;
+            row.save(&mut write)?;
             let event = row.told(Some(token));
             write.commit(&event, Issued { row, secret: minted.secret })
         })
@@ -134,14 +137,14 @@ impl Authority {
 
 /// Commits a failed login: the counter stays, whatever the answer.
 pub(super) fn refuse<T>(
-    write: Write<'_>,
+    mut write: Write<'_>,
     person: Option<crate::user::Row>,
     event: &Event,
     refusal: LoginRefusal,
 ) -> Result<Committed<Result<T, LoginRefusal>>, Fault> {
     if let Some(mut person) = person {
         person.touch(&write, 0);
-        person.save(&write)?;
+        person.save(&mut write)?;
     }
     write.commit(event, Err(refusal))
 }

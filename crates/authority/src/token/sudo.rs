@@ -57,13 +57,13 @@ impl Authority {
                     let until = write.origin().now.after(SUDO);
                     row.sudo_until = Some(until);
                     row.touch(&write, 0);
-                    row.save(&write)?;
+                    row.save(&mut write)?;
                     write.commit(&Event::UserSudo { user, token }, Ok(until))
                 }
             }
         });
-        let started = started.await?;
-        self.count(&own, origin.now, &started);
-        started.map_err(Fault::from)
+        let started = started.await;
+        self.settle(&own, &started);
+        started?.map_err(Fault::from)
     }
 }

@@ -1,6 +1,9 @@
 //! Setting up a person's second factor.
 
-use keygate_model::{Event, Permit, UserId};
+use keygate_model::{
+    Event, Permit, UserId,
+    otp::{MalformedOtp, Otp},
+};
 
 use super::find_in;
 use crate::{
@@ -26,12 +29,16 @@ impl Authority {
     ) -> Result<Enrolment, Fault> {
         permit.is_the_operators()?;
         let customer = permit.customer();
-        self.change(permit.actor(), origin, move |write| {
+        self.change(permit.actor(), origin, move |mut write| {
             let mut row = find_in(write.db(), write.keys(), customer, user)?;
+            if state == FactorState::Waiting && row.has_factor() {
+                let why = "A second factor is in force; a new one may not wait in its place";
+                return Err(Fault::invalid("factor_in_force", why));
+            }
             let login = row.login.to_string();
             let shown = row.factor.enrol(write.keys(), (customer, user), &login, &entropy, state);
             row.touch(&write, 0);
-            row.save(&write)?;
+            row.save(&mut write)?;
             write.commit(&Event::TwoFactorEnable { user, confirmed: state == FactorState::On }, shown)
         })
         .await
@@ -50,8 +57,12 @@ impl Authority {
     ) -> Result<(), Fault> {
         permit.is_the_operators()?;
         let customer = permit.customer();
-        let code = keygate_model::otp::Otp::parse(code);
-        let judged = self.change(permit.actor(), origin, move |write| {
+        // A recovery code would prove nothing of the authenticator.
+        let code = match Otp::parse(code) {
+            Ok(Otp::Recovery(_)) => Err(MalformedOtp),
+            code => code,
+        };
+        let judged = self.change(permit.actor(), origin, move |mut write| {
             let mut row = find_in(write.db(), write.keys(), customer, user)?;
             if row.factor.state != FactorState::Waiting {
                 return Err(Fault::missing(user));
@@ -66,7 +77,7 @@ impl Authority {
                 Err((why, _)) => Event::UserLoginFailure { user: Some(user), why: *why, login_tag: None },
             };
             row.touch(&write, 0);
-            row.save(&write)?;
+            row.save(&mut write)?;
             write.commit(&event, judged.map(drop).map_err(|(_, refusal)| refusal))
         });
         judged.await?.map_err(Fault::from)

@@ -245,7 +245,7 @@ async fn a_refused_verb_leaves_neither_row_nor_event() {
 /// BUG: the old role is read before the change begins, so of two changes at once one tells an old role that it did not
 /// find.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bug_role_changes_tell_the_role_that_they_replaced() {
+async fn role_changes_tell_the_role_that_they_replaced() {
     let house = House::new();
     let ada = house.person("ada").await;
     let (operator, origin) = (operator(ada.customer), at(noon()));
@@ -267,7 +267,7 @@ async fn bug_role_changes_tell_the_role_that_they_replaced() {
 /// BUG: making a thing under an id that is taken is an upsert: it overwrites the name and leaves a row that fails its
 /// seal, which takes a whole customer down.
 #[tokio::test]
-async fn bug_an_id_that_is_taken_is_refused() {
+async fn an_id_that_is_taken_is_refused() {
     let house = House::new();
     let ada = house.customer().await;
     let again = house.authority.create_customer(&at(seconds_later(1)), ada, "Mallory's").await;

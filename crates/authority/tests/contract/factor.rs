@@ -88,7 +88,7 @@ async fn a_new_factor_ends_the_old_codes() {
 /// BUG: a new factor replaces the old one at once, also while it only waits: until it is confirmed the person has none,
 /// and the password alone is enough.
 #[tokio::test]
-async fn bug_a_waiting_factor_leaves_the_one_in_force_in_force() {
+async fn a_waiting_factor_leaves_the_one_in_force_in_force() {
     let house = House::new();
     let ada = house.person("ada").await;
     house.enrol(&ada, FactorState::On).await;
@@ -99,7 +99,7 @@ async fn bug_a_waiting_factor_leaves_the_one_in_force_in_force() {
 
 /// BUG: a recovery code confirms, although it proves nothing of the authenticator that is being confirmed.
 #[tokio::test]
-async fn bug_a_recovery_code_does_not_confirm() {
+async fn a_recovery_code_does_not_confirm() {
     let house = House::new();
     let (ada, authenticator) = waiting(&house).await;
     assert_ne!(confirm(&house, &ada, &authenticator.recovery[0]).await, "fine");

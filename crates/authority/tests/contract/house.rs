@@ -352,7 +352,9 @@ impl Told {
 
     /// Whether a gate behind this sink would let the token pass.
     pub(crate) fn lives(&self, id: TokenId) -> bool {
-        self.token(id).is_some_and(|record| !record.revoked)
+        // A log that is broken closes the gate: nothing passes, whatever was told.
+        let believed = self.last_about(Subject::None).is_none();
+        believed && self.token(id).is_some_and(|record| !record.revoked)
     }
 }
 

@@ -73,7 +73,7 @@ async fn with_another_key_nothing_is_believed() {
 /// BUG: where the database is there and its key file is not, a new key is made without a word, and nothing in the
 /// database is believed from then on. A lost or unmounted key should stop the start.
 #[tokio::test]
-async fn bug_a_database_without_its_key_file_is_refused() {
+async fn a_database_without_its_key_file_is_refused() {
     let house = House::new();
     house.customer().await;
     fs::remove_file(house.ground.settings().key).unwrap();

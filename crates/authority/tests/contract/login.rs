@@ -150,7 +150,7 @@ async fn spellings_of_a_login_share_one_bucket() {
 /// BUG: a wrong password is charged in `check` and again in `create_token_by_password`, so half as many are allowed;
 /// and since a locked person's right password is charged once, the limiter tells it from a wrong one.
 #[tokio::test]
-async fn bug_a_login_may_fail_as_often_as_the_limit_says() {
+async fn a_login_may_fail_as_often_as_the_limit_says() {
     let house = House::with_burst(4);
     house.person("ada").await;
     let mut told = Vec::new();
@@ -164,7 +164,7 @@ async fn bug_a_login_may_fail_as_often_as_the_limit_says() {
 
 /// BUG: a try is admitted before and charged after its password was hashed, so tries at once outrun the limit.
 #[tokio::test]
-async fn bug_tries_at_once_do_not_outrun_the_limit() {
+async fn tries_at_once_do_not_outrun_the_limit() {
     let house = House::with_burst(1);
     house.person("ada").await;
     let try_once = || house.log_in(attempt("ada", "not the password", None), Order::default(), noon());

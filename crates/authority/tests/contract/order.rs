@@ -187,7 +187,7 @@ async fn no_child_is_born_after_its_parents_revoke() {
 /// BUG: the writer looks at the parent and not at the person, so a child that was asked for before a lock lands after
 /// it, and lives once the person is unlocked (SECURITY-BAR K25-b: mint against disable).
 #[tokio::test]
-async fn bug_a_locked_person_s_token_makes_no_child() {
+async fn a_locked_person_s_token_makes_no_child() {
     let house = House::new();
     let ada = house.person("ada").await;
     let parent = house.token(&ada).await;

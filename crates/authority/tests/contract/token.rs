@@ -96,7 +96,7 @@ async fn a_bulk_revoke_is_one_event_each() {
 
 /// BUG: the second mention finds the row ahead of its event, which is not appended yet, and calls it tampered.
 #[tokio::test]
-async fn bug_a_token_named_twice_in_a_bulk_revoke_is_revoked_once() {
+async fn a_token_named_twice_in_a_bulk_revoke_is_revoked_once() {
     let house = House::new();
     let ada = house.person("ada").await;
     let (one, two) = (house.token(&ada).await, house.token(&ada).await);
@@ -186,7 +186,7 @@ async fn lists_hold_the_living_of_one_house_oldest_first() {
 /// BUG: the list is by user id alone, so a permit in one house lists the tokens of a person in another, and one's own
 /// permit lists a colleague's.
 #[tokio::test]
-async fn bug_ones_own_permit_lists_nobody_elses_tokens() {
+async fn ones_own_permit_lists_nobody_elses_tokens() {
     let house = House::new();
     let ada = house.person("ada").await;
     let bob = house.person("bob").await;

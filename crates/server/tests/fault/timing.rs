@@ -28,7 +28,7 @@ const APART_MAX: Duration = Duration::from_millis(1);
 const Z_MAX: f64 = 4.0;
 
 /// How far the ranks are apart where a distance of the medians is no chance.
-const Z_OF_MEDIANS: f64 = 2.0;
+const Z_OF_MEDIANS: f64 = 3.5;
 
 /// Kinds of logins, in the order of the samples.
 const KINDS: [&str; 4] = ["unknown", "known", "locked", "with a second factor"];

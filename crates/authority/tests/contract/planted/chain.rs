@@ -105,7 +105,7 @@ async fn on_a_head_that_fails_its_seal_nothing_is_built() {
 
 /// BUG: a subject is hashed as it is understood, so a kind that means nothing hashes like none at all.
 #[tokio::test]
-async fn bug_every_byte_of_an_event_is_under_its_hash() {
+async fn every_byte_of_an_event_is_under_its_hash() {
     let house = House::new();
     let ada = house.person("ada").await;
     house.log_in(attempt("nobody", PASSWORD, None), Order::default(), noon()).await.unwrap_err();
@@ -121,7 +121,7 @@ async fn look_around() {
 /// BUG: the feed goes by the highest position it finds, not by the sealed head. One planted event far ahead makes it
 /// deaf: a revoke after that is answered as done, and the gate lets the token pass.
 #[tokio::test]
-async fn bug_a_planted_event_far_ahead_does_not_make_the_feed_deaf() {
+async fn a_planted_event_far_ahead_does_not_make_the_feed_deaf() {
     let house = House::new();
     let ada = house.person("ada").await;
     let (root, token) = (house.token(&ada).await, house.token(&ada).await);
@@ -137,7 +137,7 @@ async fn bug_a_planted_event_far_ahead_does_not_make_the_feed_deaf() {
 
 /// BUG: the feed reads back what a trigger has made of an event, so a revoke is answered as done and never told.
 #[tokio::test]
-async fn bug_a_trigger_does_not_keep_a_revoke_from_the_gate() {
+async fn a_trigger_does_not_keep_a_revoke_from_the_gate() {
     let house = House::new();
     let ada = house.person("ada").await;
     let (root, token) = (house.token(&ada).await, house.token(&ada).await);

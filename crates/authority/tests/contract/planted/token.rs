@@ -147,7 +147,7 @@ async fn an_old_row_put_back_does_not_bring_a_token_back() {
 /// row back and removes the event of the revoke (or gives it another subject) has the token authorise again after a
 /// restart.
 #[tokio::test]
-async fn bug_an_old_row_without_its_last_event_does_not_bring_a_token_back() {
+async fn an_old_row_without_its_last_event_does_not_bring_a_token_back() {
     let house = House::new();
     let ada = house.person("ada").await;
     let (root, token) = put_back(&house, &ada).await;
@@ -169,7 +169,7 @@ async fn bug_an_old_row_without_its_last_event_does_not_bring_a_token_back() {
 
 /// BUG: a row that cannot even be read ends the walk: the audit fails instead of naming it, and the house does not open.
 #[tokio::test]
-async fn bug_a_row_that_cannot_be_read_is_named_and_stops_nothing() {
+async fn a_row_that_cannot_be_read_is_named_and_stops_nothing() {
     let house = House::new();
     let ada = house.person("ada").await;
     let token = house.token(&ada).await;
