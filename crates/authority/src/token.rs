@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod create;
+mod read;
 mod sudo;
 
 pub use create::{Idempotency, Order};
@@ -144,82 +145,6 @@ impl Authority {
             Err(Fault::AlreadyDone) => Ok(()),
             other => other,
         }
-    }
-
-    /// The living tokens of a person, oldest first.
-    ///
-    /// # Errors
-    /// Storage faults.
-    pub async fn tokens_of_user(&self, permit: &Permit, user: UserId) -> Result<Vec<Used>, Fault> {
-        permit.proves(Action::TOKEN_READ)?;
-        let own = matches!(permit.actor(), Actor::Token { user: Some(own), .. } if own == user);
-        if !own && permit.is_the_operators().is_err() {
-            return Err(Fault::missing(user));
-        }
-        let mut tokens = self.list("user_id", user.to_bytes()).await?;
-        tokens.retain(|token| token.row.customer == permit.customer());
-        Ok(tokens)
-    }
-
-    /// The living tokens of everybody in the customer, oldest first.
-    ///
-    /// # Errors
-    /// Storage faults.
-    pub async fn tokens_of_customer(&self, permit: &Permit) -> Result<Vec<Used>, Fault> {
-        permit.proves(Action::TOKEN_READ_ANY)?;
-        self.list("customer_id", permit.customer().to_bytes()).await
-    }
-
-    /// A living token: one's own, or with [`Action::TOKEN_READ_ANY`] anybody's of the customer.
-    ///
-    /// # Errors
-    /// [`Fault::Missing`]; storage faults.
-    pub async fn token(&self, permit: &Permit, id: TokenId) -> Result<Used, Fault> {
-        let permit = *permit;
-        self.read(move |db, keys| {
-            let row = find_for(&permit, db, keys, id)?;
-            if row.revoked_at.is_some() {
-                return Err(Fault::missing(id));
-            }
-            let mark = usage::of(db, [id].into_iter())?.remove(&id);
-            Ok(Used { row, mark })
-        })
-        .await
-    }
-
-    /// When the token with this digest was revoked, if there ever was one: for telling its holder, not for deciding.
-    ///
-    /// # Errors
-    /// Storage faults.
-    pub async fn tombstone(&self, digest: Digest) -> Result<Option<(TokenId, Timestamp)>, Fault> {
-        self.read(move |db, _| {
-            let mut select = db.prepare_cached("SELECT id, revoked_at FROM tokens WHERE digest = $1")?;
-            let mut rows = select.query([digest.bytes()])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            let (id, revoked_at) = (TokenId::from_bytes(row.get(0)?), row.get(1)?);
-            Ok((revoked_at != NEVER).then_some((id, Timestamp::from_micros(revoked_at))))
-        })
-        .await
-    }
-
-    async fn list(&self, column: &'static str, id: [u8; 16]) -> Result<Vec<Used>, Fault> {
-        self.read(move |db, keys| {
-            let mut select = db.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM tokens WHERE {column} = $1 AND revoked_at = {NEVER} ORDER BY created_at, id"
-            ))?;
-            let mut rows = select.query([id])?;
-            let mut tokens = Vec::new();
-            while let Some(row) = rows.next()? {
-                match believe(db, Row::read(row, keys)?) {
-                    Ok(row) => tokens.push(row),
-                    Err(Fault::Tampered { noun, id }) => tracing::error!(noun, id, "a row fails its seal: not listed"),
-                    Err(fault) => return Err(fault),
-                }
-            }
-            let mut marks = usage::of(db, tokens.iter().map(|row| row.id))?;
-            Ok(tokens.into_iter().map(|row| Used { mark: marks.remove(&row.id), row }).collect())
-        })
-        .await
     }
 }
 
