@@ -4,7 +4,7 @@ use keygate_model::Position;
 use rusqlite::Connection;
 
 use crate::{
-    authority::Authority, chain::Head, customer, event, fault::Fault, keys::Keys, service, token, user,
+    authority::Authority, chain::Head, customer, event, fault::Fault, keys::Keys, row, service, token, user,
 };
 
 /// What an audit found.
@@ -60,10 +60,10 @@ impl Authority {
             let snapshot = db.unchecked_transaction()?;
             let mut findings = Findings::default();
             walk_events(db, keys, &mut findings)?;
-            customer::walk(db, keys, &mut |id, row| findings.row("customer", id, row.is_ok()))?;
-            user::walk(db, keys, &mut |id, row| findings.row("user", id, row.is_ok()))?;
-            service::walk(db, keys, &mut |id, row| findings.row("service", id, row.is_ok()))?;
-            token::walk(db, keys, &mut |id, row| findings.row("token", id, row.is_ok()))?;
+            row::walk::<customer::Row>(db, keys, &mut |id, row| findings.row("customer", id, row.is_ok()))?;
+            row::walk::<user::Row>(db, keys, &mut |id, row| findings.row("user", id, row.is_ok()))?;
+            row::walk::<service::Row>(db, keys, &mut |id, row| findings.row("service", id, row.is_ok()))?;
+            row::walk::<token::Row>(db, keys, &mut |id, row| findings.row("token", id, row.is_ok()))?;
             removed_rows(db, &mut findings)?;
             snapshot.commit()?;
             Ok(findings)

@@ -1,18 +1,17 @@
 //! Customers.
 
 use keygate_model::{
-    CustomerId, Event, Permit, Position, Record, Subject, Timestamp, customer::CustomerState, permit::Actor,
-    record::CustomerRecord,
+    CustomerId, Event, Permit, Position, Record, Subject, Timestamp, customer::CustomerState, id,
+    permit::Actor, record::CustomerRecord,
 };
-use rusqlite::{Connection, Row as SqlRow, params};
+use rusqlite::{Row as SqlRow, params};
 
 use crate::{
     authority::Authority,
-    event,
     fault::Fault,
-    feed::{Tell, believed},
-    keys::Keys,
+    keys::{Keys, Seal},
     origin::Origin,
+    row::{self, Sealed},
     text,
     write::Write,
 };
@@ -44,7 +43,7 @@ impl Authority {
         let name = text::name("Name", name)?;
         let actor = Actor::Operator { customer: Some(id) };
         self.change(actor, origin, move |mut write| {
-            match find(write.db(), write.keys(), id) {
+            match row::find::<Row>(write.db(), write.keys(), id) {
                 Err(Fault::Missing { .. }) => {}
                 Ok(_) => return Err(Fault::Taken { noun: "customer", what: id.to_string() }),
                 Err(fault) => return Err(fault),
@@ -73,7 +72,7 @@ impl Authority {
         permit.is_the_operators()?;
         let id = permit.customer();
         self.change(permit.actor(), origin, move |mut write| {
-            let mut row = find(write.db(), write.keys(), id)?;
+            let mut row = row::find::<Row>(write.db(), write.keys(), id)?;
             let event = Event::CustomerUpdate { customer: id, old: row.state.as_str(), new: state.as_str() };
             row.state = state;
             row.touch(&write);
@@ -88,16 +87,11 @@ impl Authority {
     /// # Errors
     /// [`Fault::Missing`]; storage faults.
     pub async fn customer(&self, id: CustomerId) -> Result<Row, Fault> {
-        self.read(move |db, keys| find(db, keys, id)).await
+        self.read(move |db, keys| row::find(db, keys, id)).await
     }
 }
 
 impl Row {
-    /// What gates need to know.
-    pub(crate) fn record(&self) -> CustomerRecord {
-        CustomerRecord { id: self.id, state: self.state }
-    }
-
     fn touch(&mut self, write: &Write<'_>) {
         self.updated_at = write.origin().now;
         self.position = write.position_of(0);
@@ -121,18 +115,13 @@ impl Row {
         ])?;
         Ok(())
     }
+}
 
-    fn seal(&self, keys: &Keys) -> crate::keys::Seal {
-        keys.seal("customers")
-            .blob(&self.id.to_bytes())
-            .text(&self.name)
-            .text(self.state.as_str())
-            .int(self.created_at.micros())
-            .int(self.updated_at.micros())
-            .int(self.position.0)
-    }
+impl Sealed for Row {
+    type Noun = id::Customer;
+    const TABLE: &'static str = "customers";
+    const COLUMNS: &'static str = COLUMNS;
 
-    /// Reads a row, and whether its seal is right.
     fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
         let state = CustomerState::of(&row.get::<_, String>(2)?);
         let read = Self {
@@ -146,37 +135,30 @@ impl Row {
         let sealed = state.is_some() && read.seal(keys).is(row.get_ref(6)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
     }
-}
 
-pub(crate) fn find(db: &Connection, keys: &Keys, id: CustomerId) -> Result<Row, Fault> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM customers WHERE id = $1"))?;
-    let mut rows = select.query([id.to_bytes()])?;
-    let row = rows.next()?.ok_or_else(|| Fault::missing(id))?;
-    let (row, sealed) = Row::read(row, keys)?;
-    believed(sealed, id, row.position, event::last_about(db, Subject::Customer(id))?)?;
-    Ok(row)
-}
-
-/// Tells every customer.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
-    walk(db, keys, &mut |id, row| match row {
-        Ok(row) => tell(Some(Record::Customer(row.record())), Some(row.seal(keys).finish())),
-        Err(_) => tell(Some(Record::Broken(Subject::Customer(id))), None),
-    })
-}
-
-/// Calls `see` with every customer, and whether its row can be believed.
-pub(crate) fn walk(
-    db: &Connection,
-    keys: &Keys,
-    see: &mut dyn FnMut(CustomerId, Result<Row, Fault>),
-) -> Result<(), Fault> {
-    let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM customers ORDER BY id"))?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let (row, sealed) = Row::read(row, keys)?;
-        let last = event::last_about(db, Subject::Customer(row.id))?;
-        see(row.id, believed(sealed, row.id, row.position, last).map(|()| row));
+    fn id(&self) -> CustomerId {
+        self.id
     }
-    Ok(())
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn seal(&self, keys: &Keys) -> Seal {
+        keys.seal("customers")
+            .blob(&self.id.to_bytes())
+            .text(&self.name)
+            .text(self.state.as_str())
+            .int(self.created_at.micros())
+            .int(self.updated_at.micros())
+            .int(self.position.0)
+    }
+
+    fn subject(id: CustomerId) -> Subject {
+        Subject::Customer(id)
+    }
+
+    fn record(&self) -> Record {
+        Record::Customer(CustomerRecord { id: self.id, state: self.state })
+    }
 }

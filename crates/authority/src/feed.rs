@@ -3,10 +3,7 @@
 //! State, not difference: a batch may tell more than its position, never less, and applying it twice is applying it
 //! once. One path serves this process's own commits, another process's, and the start.
 
-use keygate_model::{
-    Batch, Position, Record, Subject,
-    id::{Id, Noun},
-};
+use keygate_model::{Batch, Position, Record, Subject, id::Id};
 use rusqlite::Connection;
 
 use crate::{
@@ -14,6 +11,7 @@ use crate::{
     customer, event,
     fault::Fault,
     keys::Keys,
+    row::{self, Sealed},
     service, token, user,
 };
 
@@ -21,7 +19,7 @@ use crate::{
 pub type Sink = Box<dyn FnMut(Batch) + Send>;
 
 /// Where a walk over a table tells each row: the seal if it is believed, and the record if a gate wants it.
-pub(crate) type Tell<'t> = dyn FnMut(Option<Record>, Option<[u8; 32]>) + 't;
+type Tell<'t> = dyn FnMut(Option<Record>, Option<[u8; 32]>) + 't;
 
 /// How many records a batch of the snapshot holds.
 const SNAPSHOT_BATCH: usize = 8192;
@@ -58,10 +56,10 @@ impl Feed {
                 sink(Batch { position, records: std::mem::take(&mut records) });
             }
         };
-        customer::each(db, keys, &mut tell)?;
-        user::each(db, keys, &mut tell)?;
-        service::each(db, keys, &mut tell)?;
-        token::each(db, keys, &mut tell)?;
+        each::<customer::Row>(db, keys, &mut tell)?;
+        each::<user::Row>(db, keys, &mut tell)?;
+        each::<service::Row>(db, keys, &mut tell)?;
+        each::<token::Row>(db, keys, &mut tell)?;
         // Where all rows add up, nothing was planted, lost or set back, and the log need not be walked. Where they do
         // not, rows are known by the last event about them, which is worth as much as the log is whole.
         let whole = match &head {
@@ -123,10 +121,10 @@ fn continued(db: &Connection, keys: &Keys, from: &Head) -> Result<Option<(Head, 
 /// What is true of a thing now. A row that fails its seal is told as broken: nothing about it may be believed.
 fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Record, Fault> {
     let record = match subject {
-        Subject::Customer(id) => customer::find(db, keys, id).map(|row| Record::Customer(row.record())),
-        Subject::User(id) => user::find(db, keys, id).map(|row| Record::User(row.record())),
-        Subject::Service(id) => service::find(db, keys, id).map(|row| Record::Service(row.record())),
-        Subject::Token(id) => token::find(db, keys, id).map(|row| Record::Token(row.record())),
+        Subject::Customer(id) => of::<customer::Row>(db, keys, id),
+        Subject::User(id) => of::<user::Row>(db, keys, id),
+        Subject::Service(id) => of::<service::Row>(db, keys, id),
+        Subject::Token(id) => of::<token::Row>(db, keys, id),
         Subject::None => return Ok(Record::Broken(subject)),
     };
     match record {
@@ -141,14 +139,30 @@ fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Record, Fau
     }
 }
 
-/// A row in a walk over a table: believed if it is sealed, and is the one that the last event about it left.
-pub(crate) fn believed<N: Noun>(
-    sealed: bool,
-    id: Id<N>,
-    position: Position,
-    last: Option<Position>,
-) -> Result<(), Fault> {
-    if sealed && last == Some(position) { Ok(()) } else { Err(Fault::tampered(id)) }
+fn of<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Result<Record, Fault> {
+    row::find::<R>(db, keys, id).map(|row| row.record())
+}
+
+/// Tells every row of a table, with its seal if it is believed. Revoked tokens are not told: a gate holds only what it
+/// may allow.
+fn each<R: Sealed>(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
+    row::walk::<R>(db, keys, &mut |id, row| match row {
+        Ok(row) => {
+            let record =
+                Some(row.record()).filter(|record| !matches!(record, Record::Token(token) if token.revoked));
+            tell(record, Some(row.seal(keys).finish()));
+        }
+        Err(_) => {
+            let subject = R::subject(id);
+            tracing::error!(
+                ?subject,
+                "a row fails its seal: nothing it says is believed; run `keygate audit verify`"
+            );
+            // A gate that starts holds nothing of the token anyway, and would look for it in all of its table.
+            let told = Some(Record::Broken(subject)).filter(|_| !matches!(subject, Subject::Token(_)));
+            tell(told, None);
+        }
+    })
 }
 
 fn data_version(db: &Connection) -> Result<i64, Fault> {

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod login;
 pub mod origin;
 pub mod password;
+mod row;
 pub mod service;
 mod text;
 pub mod token;

@@ -19,7 +19,7 @@ use crate::{
     fault::{Fault, LoginRefusal},
     keys::Keys,
     password::{Password, PasswordHash},
-    user,
+    row, user,
     write::Write,
 };
 
@@ -121,11 +121,11 @@ pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Res
         let event = Event::UserLoginFailure { user: None, why: LoginFailure::UnknownLogin, login_tag };
         return Ok(Judged::Refused(None, event, LoginRefusal::Failed));
     };
-    let mut row = user::find(write.db(), write.keys(), *id)?;
+    let mut row = row::find::<user::Row>(write.db(), write.keys(), *id)?;
     write.act_as(Actor::Person { user: row.id, customer: row.customer });
     // The password may have been changed since it was checked.
     let right = checked.password_is_right && row.password == *hash;
-    let customer = customer::find(write.db(), write.keys(), row.customer)?;
+    let customer = row::find::<customer::Row>(write.db(), write.keys(), row.customer)?;
     let active = row.state == UserState::Active && customer.state == CustomerState::Active;
     let judged = match (right, active) {
         (false, _) => Err((LoginFailure::Password, LoginRefusal::Failed)),
@@ -149,7 +149,7 @@ pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Res
 fn anybody(db: &Connection, keys: &Keys) -> Result<Option<user::Row>, Fault> {
     let id = db.query_row("SELECT id FROM users LIMIT 1", [], |row| row.get(0)).optional()?;
     // A row that fails its seal is left as it is, for the audit.
-    Ok(id.and_then(|id| user::find(db, keys, UserId::from_bytes(id)).ok()))
+    Ok(id.and_then(|id| row::find(db, keys, UserId::from_bytes(id)).ok()))
 }
 
 fn judge_factor(

@@ -1,7 +1,7 @@
 //! Services: what access can be restricted to. For the purge API, cached sites with their domains and cache nodes.
 
 use keygate_model::{
-    Action, Actor, CustomerId, Event, Permit, Position, Record, ServiceId, Services, Subject, Timestamp,
+    Action, Actor, CustomerId, Event, Permit, Position, Record, ServiceId, Services, Subject, Timestamp, id,
     record::ServiceRecord,
 };
 use rusqlite::{Connection, Row as SqlRow, params};
@@ -9,11 +9,11 @@ use serde_json::{Map, Value};
 
 use crate::{
     authority::Authority,
-    event,
+    customer,
     fault::Fault,
-    feed::{Tell, believed},
-    keys::Keys,
+    keys::{Keys, Seal},
     origin::Origin,
+    row::{self, Sealed},
     text, token,
     write::Write,
 };
@@ -98,7 +98,7 @@ impl Authority {
         }
         let customer = permit.customer();
         self.change(permit.actor(), origin, move |mut write| {
-            crate::customer::find(write.db(), write.keys(), customer)?;
+            row::find::<customer::Row>(write.db(), write.keys(), customer)?;
             let (now, position) = (write.origin().now, write.position_of(0));
             let NewService { domains, nodes, .. } = new;
             let (created_at, updated_at, deleted_at) = (now, now, None);
@@ -211,7 +211,7 @@ impl Authority {
         let (customer, actor) = (permit.customer(), permit.actor());
         self.read(move |db, keys| {
             let reach = match actor {
-                Actor::Token { token, .. } => token::find(db, keys, token)?.services,
+                Actor::Token { token, .. } => row::find::<token::Row>(db, keys, token)?.services,
                 _ => Services::All,
             };
             let mut select = db.prepare_cached(&format!(
@@ -220,7 +220,7 @@ impl Authority {
             let mut rows = select.query([customer.to_bytes()])?;
             let mut services = Vec::new();
             while let Some(row) = rows.next()? {
-                let row = believe(db, Row::read(row, keys)?)?;
+                let row = row::believe(db, Row::read(row, keys)?)?;
                 if reach.contains(row.id) {
                     services.push(row);
                 }
@@ -256,11 +256,6 @@ fn asked_about(permit: &Permit) -> Result<ServiceId, Fault> {
 }
 
 impl Row {
-    /// What gates need to know.
-    pub(crate) fn record(&self) -> ServiceRecord {
-        ServiceRecord { id: self.id, customer: self.customer }
-    }
-
     fn touch(&mut self, write: &Write<'_>) {
         self.updated_at = write.origin().now;
         self.position = write.position_of(0);
@@ -314,23 +309,13 @@ impl Row {
         ])?;
         Ok(())
     }
+}
 
-    fn seal(&self, keys: &Keys) -> crate::keys::Seal {
-        keys.seal("services")
-            .blob(&self.id.to_bytes())
-            .blob(&self.customer.to_bytes())
-            .text(&self.name)
-            .text(&self.kind)
-            .text(&self.comment)
-            .text(&self.domains.join(" "))
-            .text(&self.nodes.join(" "))
-            .int(self.created_at.micros())
-            .int(self.updated_at.micros())
-            .int(self.deleted_at.map_or(i64::MAX, Timestamp::micros))
-            .int(self.position.0)
-    }
+impl Sealed for Row {
+    type Noun = id::Service;
+    const TABLE: &'static str = "services";
+    const COLUMNS: &'static str = COLUMNS;
 
-    /// Reads a row, and whether its seal is right.
     fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
         let words =
             |text: String| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
@@ -350,13 +335,37 @@ impl Row {
         let sealed = read.seal(keys).is(row.get_ref(11)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
     }
-}
 
-pub(crate) fn find(db: &Connection, keys: &Keys, id: ServiceId) -> Result<Row, Fault> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM services WHERE id = $1"))?;
-    let mut rows = select.query([id.to_bytes()])?;
-    let row = rows.next()?.ok_or_else(|| Fault::missing(id))?;
-    believe(db, Row::read(row, keys)?)
+    fn id(&self) -> ServiceId {
+        self.id
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn seal(&self, keys: &Keys) -> Seal {
+        keys.seal("services")
+            .blob(&self.id.to_bytes())
+            .blob(&self.customer.to_bytes())
+            .text(&self.name)
+            .text(&self.kind)
+            .text(&self.comment)
+            .text(&self.domains.join(" "))
+            .text(&self.nodes.join(" "))
+            .int(self.created_at.micros())
+            .int(self.updated_at.micros())
+            .int(self.deleted_at.map_or(i64::MAX, Timestamp::micros))
+            .int(self.position.0)
+    }
+
+    fn subject(id: ServiceId) -> Subject {
+        Subject::Service(id)
+    }
+
+    fn record(&self) -> Record {
+        Record::Service(ServiceRecord { id: self.id, customer: self.customer })
+    }
 }
 
 /// A service of a customer, deleted or not: a foreign one is as missing as one that never was.
@@ -366,7 +375,7 @@ pub(crate) fn find_in(
     customer: CustomerId,
     id: ServiceId,
 ) -> Result<Row, Fault> {
-    let row = find(db, keys, id)?;
+    let row = row::find::<Row>(db, keys, id)?;
     if row.customer == customer { Ok(row) } else { Err(Fault::missing(id)) }
 }
 
@@ -377,32 +386,4 @@ fn find_living(db: &Connection, keys: &Keys, customer: CustomerId, id: ServiceId
     } else {
         Err(Fault::Deleted { noun: "service", id: id.to_string() })
     }
-}
-
-fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {
-    believed(sealed, row.id, row.position, event::last_about(db, Subject::Service(row.id))?)?;
-    Ok(row)
-}
-
-/// Tells every service, the deleted ones too.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
-    walk(db, keys, &mut |id, row| match row {
-        Ok(row) => tell(Some(Record::Service(row.record())), Some(row.seal(keys).finish())),
-        Err(_) => tell(Some(Record::Broken(Subject::Service(id))), None),
-    })
-}
-
-/// Calls `see` with every service, and whether its row can be believed.
-pub(crate) fn walk(
-    db: &Connection,
-    keys: &Keys,
-    see: &mut dyn FnMut(ServiceId, Result<Row, Fault>),
-) -> Result<(), Fault> {
-    let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM services ORDER BY id"))?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let read = Row::read(row, keys)?;
-        see(read.0.id, believe(db, read));
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use keygate_model::{
     Action, Actor, CustomerId, Digest, Event, Expiry, Permit, Position, Record, Secret, ServiceId, Services,
     Subject, Timestamp, TokenId, UserId,
     event::NewToken,
+    id,
     record::{Owner, TokenRecord},
     token::{Brand, Kind},
 };
@@ -13,11 +14,10 @@ use rusqlite::{Connection, Row as SqlRow, params};
 
 use crate::{
     authority::Authority,
-    event,
     fault::Fault,
-    feed::{Tell, believed},
-    keys::Keys,
+    keys::{Keys, Seal},
     origin::Origin,
+    row::{self, Sealed},
     usage,
     write::Write,
 };
@@ -149,21 +149,6 @@ impl Authority {
 }
 
 impl Row {
-    /// What gates need to know.
-    pub(crate) fn record(&self) -> TokenRecord {
-        TokenRecord {
-            id: self.id,
-            digest: self.digest,
-            customer: self.customer,
-            owner: Owner::User(self.user),
-            scope: self.scope.clone(),
-            services: self.services.clone(),
-            expires: self.expires,
-            sudo_until: self.sudo_until,
-            revoked: self.revoked_at.is_some(),
-        }
-    }
-
     /// What the audit log tells of it when it is made.
     fn told(&self, parent: Option<TokenId>) -> Event {
         let expires_at =
@@ -212,26 +197,13 @@ impl Row {
         ])?;
         Ok(())
     }
+}
 
-    fn seal(&self, keys: &Keys) -> crate::keys::Seal {
-        keys.seal("tokens")
-            .blob(&self.id.to_bytes())
-            .blob(self.digest.bytes())
-            .blob(&self.customer.to_bytes())
-            .blob(&self.user.to_bytes())
-            .text(&self.name)
-            .text(&self.scope)
-            .text(&stored_services(&self.services))
-            .int(stored_time(self.expires.date()))
-            .int(i64::from(self.second_factor))
-            .int(stored_time(self.sudo_until))
-            .int(self.created_at.micros())
-            .int(self.updated_at.micros())
-            .int(stored_time(self.revoked_at))
-            .int(self.position.0)
-    }
+impl Sealed for Row {
+    type Noun = id::Token;
+    const TABLE: &'static str = "tokens";
+    const COLUMNS: &'static str = COLUMNS;
 
-    /// Reads a row, and whether its seal is right.
     fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
         let services = read_services(row.get_ref(6)?.as_str()?);
         let expires: i64 = row.get(7)?;
@@ -253,6 +225,50 @@ impl Row {
         };
         let sealed = services.is_some() && read.seal(keys).is(row.get_ref(14)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
+    }
+
+    fn id(&self) -> TokenId {
+        self.id
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn seal(&self, keys: &Keys) -> Seal {
+        keys.seal("tokens")
+            .blob(&self.id.to_bytes())
+            .blob(self.digest.bytes())
+            .blob(&self.customer.to_bytes())
+            .blob(&self.user.to_bytes())
+            .text(&self.name)
+            .text(&self.scope)
+            .text(&stored_services(&self.services))
+            .int(stored_time(self.expires.date()))
+            .int(i64::from(self.second_factor))
+            .int(stored_time(self.sudo_until))
+            .int(self.created_at.micros())
+            .int(self.updated_at.micros())
+            .int(stored_time(self.revoked_at))
+            .int(self.position.0)
+    }
+
+    fn subject(id: TokenId) -> Subject {
+        Subject::Token(id)
+    }
+
+    fn record(&self) -> Record {
+        Record::Token(TokenRecord {
+            id: self.id,
+            digest: self.digest,
+            customer: self.customer,
+            owner: Owner::User(self.user),
+            scope: self.scope.clone(),
+            services: self.services.clone(),
+            expires: self.expires,
+            sudo_until: self.sudo_until,
+            revoked: self.revoked_at.is_some(),
+        })
     }
 }
 
@@ -280,68 +296,11 @@ fn read_services(text: &str) -> Option<Services> {
     Services::only(ids?).ok()
 }
 
-pub(crate) fn find(db: &Connection, keys: &Keys, id: TokenId) -> Result<Row, Fault> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens WHERE id = $1"))?;
-    let mut rows = select.query([id.to_bytes()])?;
-    let row = rows.next()?.ok_or_else(|| Fault::missing(id))?;
-    believe(db, Row::read(row, keys)?)
-}
-
 /// A token that this permit reaches. What it does not reach is missing.
 fn find_for(permit: &Permit, db: &Connection, keys: &Keys, id: TokenId) -> Result<Row, Fault> {
-    let row = find(db, keys, id)?;
+    let row = row::find::<Row>(db, keys, id)?;
     let reaches_all =
         permit.proves(Action::TOKEN_REVOKE_ANY).or_else(|_| permit.proves(Action::TOKEN_READ_ANY)).is_ok();
     let own = matches!(permit.actor(), Actor::Token { token, user, .. } if user == Some(row.user) || token == row.id);
     if row.customer == permit.customer() && (own || reaches_all) { Ok(row) } else { Err(Fault::missing(id)) }
-}
-
-fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {
-    believed(sealed, row.id, row.position, event::last_about(db, Subject::Token(row.id))?)?;
-    Ok(row)
-}
-
-/// Tells every living token. The revoked are not told: a gate holds only what it may allow.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
-    walk(db, keys, &mut |id, row| match row {
-        Ok(row) => {
-            let living = row.revoked_at.is_none().then(|| Record::Token(row.record()));
-            tell(living, Some(row.seal(keys).finish()));
-        }
-        Err(_) => {
-            tracing::error!(token = %id, "a token's row fails its seal: it does not authorise; run `keygate audit verify`");
-        }
-    })
-}
-
-/// Calls `see` with every token, and whether its row can be believed. Two ordered walks side by side, rows and the last
-/// event about each, because a million look-ups would take longer than a start may.
-pub(crate) fn walk(
-    db: &Connection,
-    keys: &Keys,
-    see: &mut dyn FnMut(TokenId, Result<Row, Fault>),
-) -> Result<(), Fault> {
-    let mut last_events = db.prepare(
-        "SELECT subject_id, max(position) FROM events WHERE subject_kind = 'token' AND subject_id IS NOT NULL
-         GROUP BY subject_id ORDER BY subject_id",
-    )?;
-    let mut last_events = last_events.query([])?;
-    let mut last: Option<([u8; 16], i64)> = None;
-    let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM tokens ORDER BY id"))?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let Ok((row, sealed)) = Row::read(row, keys) else {
-            let id = TokenId::from_bytes(row.get(0).unwrap_or_default());
-            see(id, Err(Fault::tampered(id)));
-            continue;
-        };
-        let id = row.id.to_bytes();
-        while last.is_none_or(|(about, _)| about < id) {
-            let Some(next) = last_events.next()? else { break };
-            last = Some((next.get(0)?, next.get(1)?));
-        }
-        let last = last.filter(|(about, _)| *about == id).map(|(_, position)| Position(position));
-        see(row.id, believed(sealed, row.id, row.position, last).map(|()| row));
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! People.
 
 use keygate_model::{
-    CustomerId, Event, Permit, Position, Record, Subject, Timestamp, UserId,
+    CustomerId, Event, Permit, Position, Record, Subject, Timestamp, UserId, id,
     record::UserRecord,
     user::{Login, UserState},
 };
@@ -9,13 +9,13 @@ use rusqlite::{Connection, Row as SqlRow, params};
 
 use crate::{
     authority::Authority,
-    customer, event,
+    customer,
     factor::{Factor, FactorState},
     fault::Fault,
-    feed::{Tell, believed},
-    keys::Keys,
+    keys::{Keys, Seal},
     origin::Origin,
     password::{Password, PasswordHash},
+    row::{self, Sealed},
     text,
     write::Write,
 };
@@ -84,7 +84,7 @@ impl Authority {
         let password = self.passwords().hash(password, salt).await?;
         let customer = permit.customer();
         self.change(permit.actor(), origin, move |mut write| {
-            customer::find(write.db(), write.keys(), customer)?;
+            row::find::<customer::Row>(write.db(), write.keys(), customer)?;
             if find_by_login(write.db(), write.keys(), &login)?.is_some() {
                 return Err(Fault::Taken { noun: "user", what: login.to_string() });
             }
@@ -209,11 +209,6 @@ impl Authority {
 }
 
 impl Row {
-    /// What gates need to know.
-    pub(crate) fn record(&self) -> UserRecord {
-        UserRecord { id: self.id, customer: self.customer, role: self.role.clone(), state: self.state }
-    }
-
     /// Whether the second factor is in force.
     #[must_use]
     pub fn has_factor(&self) -> bool {
@@ -258,29 +253,13 @@ impl Row {
         ])?;
         Ok(())
     }
+}
 
-    fn seal(&self, keys: &Keys) -> crate::keys::Seal {
-        keys.seal("users")
-            .blob(&self.id.to_bytes())
-            .blob(&self.customer.to_bytes())
-            .text(self.login.as_str())
-            .text(&self.name)
-            .text(&self.role)
-            .text(self.state.as_str())
-            .text(self.password.as_str())
-            .text(self.factor.state.as_str())
-            .blob(&self.factor.seed)
-            .int(self.factor.step)
-            .int(self.factor.failures)
-            .int(self.factor.month)
-            .int(self.factor.month_failures)
-            .text(&self.factor.recovery.join(" "))
-            .int(self.created_at.micros())
-            .int(self.updated_at.micros())
-            .int(self.position.0)
-    }
+impl Sealed for Row {
+    type Noun = id::User;
+    const TABLE: &'static str = "users";
+    const COLUMNS: &'static str = COLUMNS;
 
-    /// Reads a row, and whether its seal is right.
     fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
         let login_text: String = row.get(2)?;
         let login = Login::parse(&login_text).ok().filter(|login| login.as_str() == login_text);
@@ -312,51 +291,58 @@ impl Row {
         let sealed = known && read.seal(keys).is(row.get_ref(17)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
     }
-}
 
-pub(crate) fn find(db: &Connection, keys: &Keys, id: UserId) -> Result<Row, Fault> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE id = $1"))?;
-    let mut rows = select.query([id.to_bytes()])?;
-    let row = rows.next()?.ok_or_else(|| Fault::missing(id))?;
-    believe(db, Row::read(row, keys)?)
+    fn id(&self) -> UserId {
+        self.id
+    }
+
+    fn position(&self) -> Position {
+        self.position
+    }
+
+    fn seal(&self, keys: &Keys) -> Seal {
+        keys.seal("users")
+            .blob(&self.id.to_bytes())
+            .blob(&self.customer.to_bytes())
+            .text(self.login.as_str())
+            .text(&self.name)
+            .text(&self.role)
+            .text(self.state.as_str())
+            .text(self.password.as_str())
+            .text(self.factor.state.as_str())
+            .blob(&self.factor.seed)
+            .int(self.factor.step)
+            .int(self.factor.failures)
+            .int(self.factor.month)
+            .int(self.factor.month_failures)
+            .text(&self.factor.recovery.join(" "))
+            .int(self.created_at.micros())
+            .int(self.updated_at.micros())
+            .int(self.position.0)
+    }
+
+    fn subject(id: UserId) -> Subject {
+        Subject::User(id)
+    }
+
+    fn record(&self) -> Record {
+        Record::User(UserRecord {
+            id: self.id,
+            customer: self.customer,
+            role: self.role.clone(),
+            state: self.state,
+        })
+    }
 }
 
 /// A person of a customer: a foreign one is as missing as one that never was.
 pub(crate) fn find_in(db: &Connection, keys: &Keys, customer: CustomerId, id: UserId) -> Result<Row, Fault> {
-    let row = find(db, keys, id)?;
+    let row = row::find::<Row>(db, keys, id)?;
     if row.customer == customer { Ok(row) } else { Err(Fault::missing(id)) }
 }
 
 pub(crate) fn find_by_login(db: &Connection, keys: &Keys, login: &Login) -> Result<Option<Row>, Fault> {
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE login = $1"))?;
     let mut rows = select.query([login.as_str()])?;
-    rows.next()?.map(|row| believe(db, Row::read(row, keys)?)).transpose()
-}
-
-fn believe(db: &Connection, (row, sealed): (Row, bool)) -> Result<Row, Fault> {
-    believed(sealed, row.id, row.position, event::last_about(db, Subject::User(row.id))?)?;
-    Ok(row)
-}
-
-/// Tells every person.
-pub(crate) fn each(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
-    walk(db, keys, &mut |id, row| match row {
-        Ok(row) => tell(Some(Record::User(row.record())), Some(row.seal(keys).finish())),
-        Err(_) => tell(Some(Record::Broken(Subject::User(id))), None),
-    })
-}
-
-/// Calls `see` with every person, and whether their row can be believed.
-pub(crate) fn walk(
-    db: &Connection,
-    keys: &Keys,
-    see: &mut dyn FnMut(UserId, Result<Row, Fault>),
-) -> Result<(), Fault> {
-    let mut select = db.prepare(&format!("SELECT {COLUMNS} FROM users ORDER BY id"))?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let read = Row::read(row, keys)?;
-        see(read.0.id, believe(db, read));
-    }
-    Ok(())
+    rows.next()?.map(|row| row::believe(db, Row::read(row, keys)?)).transpose()
 }

@@ -12,7 +12,10 @@ use axum::{
 use keygate_gate::Client;
 use keygate_model::{Ask, Deny, Method, Path, Permit, Unsure, Verdict, permit::Actor, token::Presented};
 
-use crate::{app::App, door::credential};
+use crate::{
+    app::App,
+    door::{credential, user_agent},
+};
 
 /// Where the door is.
 pub(crate) const PATH: &str = "/authz/auth-request";
@@ -49,9 +52,7 @@ fn decide(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Verdict {
         Ok(secret) => secret,
         Err(why) => return Verdict::Deny(Deny::Malformed(why)),
     };
-    let user_agent =
-        headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let client = Client { ip: peer.ip(), user_agent };
+    let client = Client { ip: peer.ip(), user_agent: user_agent(headers, &app.brand) };
     let ask = Ask { method, path: Path::new(path_of(url)), secret };
     app.gate.authorize(&ask, client, app.clock.now())
 }

@@ -104,7 +104,7 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
         }
     };
     let digest = secret.digest();
-    let user_agent = text(&parts.headers, header::USER_AGENT.as_str());
+    let user_agent = user_agent(&parts.headers, &app.brand);
     let client = Client { ip: peer(parts).ip(), user_agent };
     let verdict = app.gate.authorize(&Ask { method, path, secret }, client, origin.now);
     app.metrics.decided(&verdict);
@@ -172,10 +172,22 @@ fn strip_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
 }
 
 fn has_secret_in_query(query: Option<&str>, names: &[&str], brand: &Brand) -> bool {
-    let query = query.unwrap_or_default();
-    let brandish = format!("{}u_", brand.as_str());
-    form_urlencoded::parse(query.as_bytes())
-        .any(|(name, value)| names.contains(&&*name.to_ascii_lowercase()) || value.starts_with(&brandish))
+    let start = secret_start(brand);
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(name, value)| {
+        names.contains(&&*name.to_ascii_lowercase()) || name.starts_with(&start) || value.starts_with(&start)
+    })
+}
+
+/// How every user token's secret starts.
+fn secret_start(brand: &Brand) -> String {
+    format!("{}u_", brand.as_str())
+}
+
+/// What a client calls itself, as far as it may be kept with the token's last use: not if a secret got into it.
+pub(crate) fn user_agent<'h>(headers: &'h HeaderMap, brand: &Brand) -> &'h str {
+    let name = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // A browser's name is longer than a secret; looking for one costs next to nothing.
+    if name.contains(brand.as_str()) && name.contains(&secret_start(brand)) { "" } else { name }
 }
 
 fn origin(app: &App, parts: &Parts) -> Origin {
@@ -190,10 +202,6 @@ fn origin(app: &App, parts: &Parts) -> Origin {
 fn peer(parts: &Parts) -> SocketAddr {
     let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
-}
-
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// The headers that every answer of the API carries (CONTRACT §0.2).

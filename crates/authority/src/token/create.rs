@@ -6,13 +6,13 @@ use keygate_model::{
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
-use super::{Issued, Minted, Row, find};
+use super::{Issued, Minted, Row};
 use crate::{
     authority::Authority,
     fault::{Fault, LoginRefusal},
     login::{self, Attempt, Door, Judged},
     origin::Origin,
-    service, text, user,
+    row, service, text, user,
     write::{Committed, Write},
 };
 
@@ -118,7 +118,7 @@ impl Authority {
         let policy = self.policy_handle();
         self.change(permit.actor(), origin, move |mut write| {
             // Read here, in the writer: a revoke or a lock that came first is seen.
-            let parent = find(write.db(), write.keys(), token)?;
+            let parent = row::find::<Row>(write.db(), write.keys(), token)?;
             if parent.revoked_at.is_some() {
                 return Err(Fault::missing(token));
             }

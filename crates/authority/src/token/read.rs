@@ -2,8 +2,13 @@
 
 use keygate_model::{Action, Actor, Digest, Permit, Timestamp, TokenId, UserId};
 
-use super::{COLUMNS, NEVER, Row, Used, believe, find_for};
-use crate::{authority::Authority, fault::Fault, usage};
+use super::{COLUMNS, NEVER, Row, Used, find_for};
+use crate::{
+    authority::Authority,
+    fault::Fault,
+    row::{self, Sealed as _},
+    usage,
+};
 
 impl Authority {
     /// The living tokens of a person, oldest first.
@@ -70,7 +75,7 @@ impl Authority {
             let mut rows = select.query([id])?;
             let mut tokens = Vec::new();
             while let Some(row) = rows.next()? {
-                match believe(db, Row::read(row, keys)?) {
+                match row::believe(db, Row::read(row, keys)?) {
                     Ok(row) => tokens.push(row),
                     Err(Fault::Tampered { noun, id }) => tracing::error!(noun, id, "a row fails its seal: not listed"),
                     Err(fault) => return Err(fault),

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use keygate_model::{Action, Actor, Event, Permit, Timestamp};
 
-use super::{create::refuse, find};
+use super::{Row, create::refuse};
 use crate::{
     authority::Authority,
     fault::{Fault, LoginRefusal},
     login::{self, Attempt, Door, Judged},
     origin::Origin,
     password::Password,
+    row,
 };
 
 /// How long sudo lasts (CONTRACT §9).
@@ -41,7 +42,7 @@ impl Authority {
         }
         let checked = self.check(Attempt { login: own.clone(), password, otp: None }, origin.now).await?;
         let started = self.change(permit.actor(), origin, move |mut write| {
-            let mut row = find(write.db(), write.keys(), token)?;
+            let mut row = row::find::<Row>(write.db(), write.keys(), token)?;
             if row.revoked_at.is_some() {
                 return Err(Fault::missing(token));
             }

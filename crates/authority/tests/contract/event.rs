@@ -242,7 +242,7 @@ async fn a_refused_verb_leaves_neither_row_nor_event() {
     assert_eq!(authority.user(bob.customer, bob.id).await.unwrap().role, "superuser");
 }
 
-/// BUG: the old role is read before the change begins, so of two changes at once one tells an old role that it did not
+/// Was wrong once: the old role is read before the change begins, so of two changes at once one tells an old role that it did not
 /// find.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn role_changes_tell_the_role_that_they_replaced() {
@@ -264,7 +264,7 @@ async fn role_changes_tell_the_role_that_they_replaced() {
     }
 }
 
-/// BUG: making a thing under an id that is taken is an upsert: it overwrites the name and leaves a row that fails its
+/// Was wrong once: making a thing under an id that is taken is an upsert: it overwrites the name and leaves a row that fails its
 /// seal, which takes a whole customer down.
 #[tokio::test]
 async fn an_id_that_is_taken_is_refused() {

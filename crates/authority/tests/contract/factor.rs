@@ -85,7 +85,7 @@ async fn a_new_factor_ends_the_old_codes() {
     assert_eq!(said(house.try_code(&ada, &new.code(noon()), noon()).await), "fine");
 }
 
-/// BUG: a new factor replaces the old one at once, also while it only waits: until it is confirmed the person has none,
+/// Was wrong once: a new factor replaces the old one at once, also while it only waits: until it is confirmed the person has none,
 /// and the password alone is enough.
 #[tokio::test]
 async fn a_waiting_factor_leaves_the_one_in_force_in_force() {
@@ -97,7 +97,7 @@ async fn a_waiting_factor_leaves_the_one_in_force_in_force() {
     assert_eq!(said(house.order(&ada, Order::default()).await), "CodeRequired");
 }
 
-/// BUG: a recovery code confirms, although it proves nothing of the authenticator that is being confirmed.
+/// Was wrong once: a recovery code confirms, although it proves nothing of the authenticator that is being confirmed.
 #[tokio::test]
 async fn a_recovery_code_does_not_confirm() {
     let house = House::new();

@@ -70,7 +70,7 @@ async fn with_another_key_nothing_is_believed() {
     assert_eq!(said(house.authority.create_customer(&at(noon()), id, "Mallory's").await), "Unavailable");
 }
 
-/// BUG: where the database is there and its key file is not, a new key is made without a word, and nothing in the
+/// Was wrong once: where the database is there and its key file is not, a new key is made without a word, and nothing in the
 /// database is believed from then on. A lost or unmounted key should stop the start.
 #[tokio::test]
 async fn a_database_without_its_key_file_is_refused() {

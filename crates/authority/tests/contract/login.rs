@@ -147,7 +147,7 @@ async fn spellings_of_a_login_share_one_bucket() {
     assert_eq!(said(forgiven), "fine");
 }
 
-/// BUG: a wrong password is charged in `check` and again in `create_token_by_password`, so half as many are allowed;
+/// Was wrong once: a wrong password is charged in `check` and again in `create_token_by_password`, so half as many are allowed;
 /// and since a locked person's right password is charged once, the limiter tells it from a wrong one.
 #[tokio::test]
 async fn a_login_may_fail_as_often_as_the_limit_says() {
@@ -162,7 +162,7 @@ async fn a_login_may_fail_as_often_as_the_limit_says() {
     assert!(told[4].starts_with("TooMany"));
 }
 
-/// BUG: a try is admitted before and charged after its password was hashed, so tries at once outrun the limit.
+/// Was wrong once: a try is admitted before and charged after its password was hashed, so tries at once outrun the limit.
 #[tokio::test]
 async fn tries_at_once_do_not_outrun_the_limit() {
     let house = House::with_burst(1);

@@ -184,7 +184,7 @@ async fn no_child_is_born_after_its_parents_revoke() {
     house.count().await;
 }
 
-/// BUG: the writer looks at the parent and not at the person, so a child that was asked for before a lock lands after
+/// Was wrong once: the writer looks at the parent and not at the person, so a child that was asked for before a lock lands after
 /// it, and lives once the person is unlocked (SECURITY-BAR K25-b: mint against disable).
 #[tokio::test]
 async fn a_locked_person_s_token_makes_no_child() {

@@ -101,7 +101,7 @@ async fn no_secret_is_in_the_database() {
     assert!(!holds(&authenticator.seed));
 }
 
-/// BUG: the readers are closed after the writer, and who may only read cannot empty the log beside the database. After a
+/// Was wrong once: the readers are closed after the writer, and who may only read cannot empty the log beside the database. After a
 /// clean stop `keygate.db` alone holds nothing, and who copies it copies nothing.
 #[tokio::test]
 async fn a_clean_stop_leaves_everything_in_the_one_file() {

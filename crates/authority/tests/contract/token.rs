@@ -94,7 +94,7 @@ async fn a_bulk_revoke_is_one_event_each() {
     house.count().await;
 }
 
-/// BUG: the second mention finds the row ahead of its event, which is not appended yet, and calls it tampered.
+/// Was wrong once: the second mention finds the row ahead of its event, which is not appended yet, and calls it tampered.
 #[tokio::test]
 async fn a_token_named_twice_in_a_bulk_revoke_is_revoked_once() {
     let house = House::new();
@@ -183,7 +183,7 @@ async fn lists_hold_the_living_of_one_house_oldest_first() {
     assert_eq!(said(house.authority.token(&read_any, late.id).await), "fine");
 }
 
-/// BUG: the list is by user id alone, so a permit in one house lists the tokens of a person in another, and one's own
+/// Was wrong once: the list is by user id alone, so a permit in one house lists the tokens of a person in another, and one's own
 /// permit lists a colleague's.
 #[tokio::test]
 async fn ones_own_permit_lists_nobody_elses_tokens() {

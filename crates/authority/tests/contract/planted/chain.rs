@@ -103,7 +103,7 @@ async fn on_a_head_that_fails_its_seal_nothing_is_built() {
     }
 }
 
-/// BUG: a subject is hashed as it is understood, so a kind that means nothing hashes like none at all.
+/// Was wrong once: a subject is hashed as it is understood, so a kind that means nothing hashes like none at all.
 #[tokio::test]
 async fn every_byte_of_an_event_is_under_its_hash() {
     let house = House::new();
@@ -118,7 +118,7 @@ async fn look_around() {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
 }
 
-/// BUG: the feed goes by the highest position it finds, not by the sealed head. One planted event far ahead makes it
+/// Was wrong once: the feed goes by the highest position it finds, not by the sealed head. One planted event far ahead makes it
 /// deaf: a revoke after that is answered as done, and the gate lets the token pass.
 #[tokio::test]
 async fn a_planted_event_far_ahead_does_not_make_the_feed_deaf() {
@@ -135,7 +135,7 @@ async fn a_planted_event_far_ahead_does_not_make_the_feed_deaf() {
     assert!(revoked.is_err() || !house.told.lives(token.id));
 }
 
-/// BUG: the feed reads back what a trigger has made of an event, so a revoke is answered as done and never told.
+/// Was wrong once: the feed reads back what a trigger has made of an event, so a revoke is answered as done and never told.
 #[tokio::test]
 async fn a_trigger_does_not_keep_a_revoke_from_the_gate() {
     let house = House::new();

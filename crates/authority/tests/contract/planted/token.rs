@@ -143,7 +143,7 @@ async fn an_old_row_put_back_does_not_bring_a_token_back() {
     assert_eq!(looked_at(&house, &root, token.id).await, "tampered token");
 }
 
-/// BUG: a row is held against the last event about it, and that event against nothing but the audit. Who puts the old
+/// Was wrong once: a row is held against the last event about it, and that event against nothing but the audit. Who puts the old
 /// row back and removes the event of the revoke (or gives it another subject) has the token authorise again after a
 /// restart.
 #[tokio::test]
@@ -167,7 +167,7 @@ async fn an_old_row_without_its_last_event_does_not_bring_a_token_back() {
     }
 }
 
-/// BUG: a row that cannot even be read ends the walk: the audit fails instead of naming it, and the house does not open.
+/// Was wrong once: a row that cannot even be read ends the walk: the audit fails instead of naming it, and the house does not open.
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named_and_stops_nothing() {
     let house = House::new();
