@@ -46,13 +46,18 @@ pub fn measure(tokens: u64, bar: f64) -> anyhow::Result<Vec<Row>> {
         decide.push(lap(&order, |secret| allowed(&gate, &brand, &path, secret))?);
     }
     let (decide, sha) = (median(decide), median(sha));
+    let (_, table_bytes) = gate.size();
+    drop(gate);
+    let read = random_read(table_bytes);
     let mut rows = vec![Row {
         what: format!("decide, {} tokens", short(tokens)),
         ours: format!("{decide:.0} ns"),
         yardstick: format!("{sha:.0} ns, one SHA-256"),
         ratio: decide / sha,
         bar: Bar::Most(bar),
-        note: "parse, digest, route, look-up, law, mark".to_owned(),
+        note: format!(
+            "parse, digest, route, look-up, law, mark; one random read of as much memory: {read:.0} ns"
+        ),
     }];
     if tokens >= 10_000_000 {
         rows.push(Row {
@@ -115,6 +120,29 @@ fn fill(tokens: u64) -> anyhow::Result<Gate> {
     gate.open();
     Ok(gate)
 }
+
+/// Nanoseconds of one read at random in this much memory, each read telling where the next one is: what no table of this
+/// size can be faster than on this machine.
+fn random_read(bytes: usize) -> f64 {
+    let lines = bytes / 64;
+    let mut table: Vec<[u32; 16]> = (0..lines).map(|line| [line as u32; 16]).collect();
+    let mut draw = Draw::new(11);
+    // Sattolo's shuffle: one cycle through all of them.
+    for line in (1..lines).rev() {
+        let other = draw.below(line as u64) as usize;
+        let kept = table[line][0];
+        table[line][0] = table[other][0];
+        table[other][0] = kept;
+    }
+    let (start, mut at) = (fixture::now(), 0_u32);
+    for _ in 0..READS {
+        at = black_box(table[at as usize][0]);
+    }
+    start.elapsed().as_nanos() as f64 / f64::from(READS)
+}
+
+/// Reads of [`random_read`].
+const READS: u32 = 1_000_000;
 
 fn allowed(gate: &Gate, brand: &Brand, path: &str, secret: &[u8]) -> anyhow::Result<()> {
     let secret = Presented::parse(secret, brand)?;

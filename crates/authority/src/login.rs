@@ -1,6 +1,11 @@
 //! The one authenticator: whoever shows a login and a password is judged here, whichever door they came in by.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Mutex, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use keygate_model::{
     Event, Timestamp, UserId,
@@ -18,7 +23,7 @@ use crate::{
     customer,
     fault::{Fault, LoginRefusal},
     keys::Keys,
-    password::{Password, PasswordHash},
+    password::{Password, PasswordHash, Place},
     row, user,
     write::Write,
 };
@@ -190,14 +195,39 @@ pub(crate) struct Limiter {
     limits: LoginLimits,
     /// When each login's bucket is full again (GCRA's theoretical arrival time), in microseconds.
     full_at: Mutex<HashMap<Login, i64>>,
+    /// Where tries of the same login stand in line.
+    lanes: Vec<tokio::sync::Mutex<()>>,
+    waiting: AtomicUsize,
 }
+
+/// A login's turn: until it is dropped, no other try of the same login is judged.
+pub(crate) struct Turn<'l> {
+    _lane: tokio::sync::MutexGuard<'l, ()>,
+}
+
+/// Lanes; two logins may share one, and then wait for each other.
+const LANES: usize = 256;
+
+/// Tries that may stand in line, of all logins together.
+const WAITING_MAX: usize = 256;
 
 /// How many logins are remembered; beyond that the full buckets are forgotten.
 const LOGINS_MAX: usize = 100_000;
 
 impl Limiter {
     pub(crate) fn new(limits: LoginLimits) -> Self {
-        Self { limits, full_at: Mutex::new(HashMap::new()) }
+        let lanes = (0..LANES).map(|_| tokio::sync::Mutex::new(())).collect();
+        Self { limits, full_at: Mutex::default(), lanes, waiting: AtomicUsize::new(0) }
+    }
+
+    /// Waits for this login's turn. Tries at once could outrun the limit, or be refused for each other's sake; one after
+    /// the other they do neither.
+    pub(crate) async fn turn(&self, login: &Login) -> Result<Turn<'_>, Fault> {
+        let _place = Place::take(&self.waiting, WAITING_MAX)?;
+        let mut hasher = DefaultHasher::new();
+        login.hash(&mut hasher);
+        let lane = &self.lanes[(hasher.finish() % LANES as u64) as usize];
+        Ok(Turn { _lane: lane.lock().await })
     }
 
     fn refill_micros(&self) -> i64 {

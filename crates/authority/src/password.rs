@@ -143,10 +143,10 @@ impl Passwords {
 }
 
 /// A place in the queue, given back when dropped.
-struct Place<'q>(&'q AtomicUsize);
+pub(crate) struct Place<'q>(&'q AtomicUsize);
 
 impl<'q> Place<'q> {
-    fn take(queue: &'q AtomicUsize, max: usize) -> Result<Self, Fault> {
+    pub(crate) fn take(queue: &'q AtomicUsize, max: usize) -> Result<Self, Fault> {
         let before = queue.fetch_add(1, Ordering::Relaxed);
         let place = Self(queue);
         if before >= max { Err(Fault::Overloaded) } else { Ok(place) }

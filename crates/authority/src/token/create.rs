@@ -77,6 +77,7 @@ impl Authority {
         minted: Minted,
     ) -> Result<Issued, Fault> {
         let login = attempt.login.clone();
+        let _turn = self.limiter().turn(&login).await?;
         let checked = self.check(attempt, origin.now).await?;
         let policy = self.policy_handle();
         let issued = self.change(Actor::Stranger, origin, move |mut write| {

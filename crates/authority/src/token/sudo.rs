@@ -40,6 +40,7 @@ impl Authority {
         if login.is_some_and(|login| keygate_model::user::Login::parse(login).as_ref() != Ok(&own)) {
             return Err(LoginRefusal::Failed.into());
         }
+        let _turn = self.limiter().turn(&own).await?;
         let checked = self.check(Attempt { login: own.clone(), password, otp: None }, origin.now).await?;
         let started = self.change(permit.actor(), origin, move |mut write| {
             let mut row = row::find::<Row>(write.db(), write.keys(), token)?;
