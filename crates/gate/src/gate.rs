@@ -144,10 +144,10 @@ impl Gate {
             .map_or(WantedService::Unknown, |customer| WantedService::Known(id, customer))
     }
 
-    /// Takes the marks of use that wait to be written.
+    /// Takes the marks of use that wait to be written, the oldest first, `most` at most.
     #[must_use]
-    pub fn take_marks(&self) -> Vec<Mark> {
-        self.usage.take()
+    pub fn take_marks(&self, most: usize) -> Vec<Mark> {
+        self.usage.take(most)
     }
 
     /// How many marks were lost because nobody took them in time.

@@ -10,7 +10,7 @@ use crossbeam_queue::ArrayQueue;
 use keygate_model::{Timestamp, TokenId};
 
 /// How long a token's last note stands for further uses.
-const NOTE_EVERY_SECONDS: u32 = 10;
+const NOTE_EVERY_SECONDS: u32 = 30;
 
 /// How many notes wait at most for the next flush.
 const NOTES_MAX: usize = 65_536;
@@ -70,9 +70,9 @@ impl Usage {
         }
     }
 
-    /// Takes the notes that wait.
-    pub(crate) fn take(&self) -> Vec<Mark> {
-        std::iter::from_fn(|| self.notes.pop()).take(NOTES_MAX).collect()
+    /// Takes the notes that wait, the oldest first, `most` at most.
+    pub(crate) fn take(&self, most: usize) -> Vec<Mark> {
+        std::iter::from_fn(|| self.notes.pop()).take(most).collect()
     }
 
     pub(crate) fn lost(&self) -> u64 {

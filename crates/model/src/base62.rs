@@ -14,17 +14,19 @@ pub fn is_base62(text: &[u8]) -> bool {
 
 /// The digits of `value`, without leading zeros; `"0"` for zero. At most 22 characters.
 #[must_use]
-pub fn encode(mut value: u128) -> String {
-    let mut text = [0; 22];
-    let mut start = text.len();
-    loop {
-        start -= 1;
-        text[start] = ALPHABET[(value % 62) as usize];
-        value /= 62;
-        if value == 0 {
-            return text[start..].iter().map(|byte| char::from(*byte)).collect();
+pub fn encode(value: u128) -> String {
+    // In chunks that fit a word: a 128-bit division for every digit would be most of the time.
+    let chunks = [value / CHUNK_END / CHUNK_END, value / CHUNK_END % CHUNK_END, value % CHUNK_END];
+    let mut text = [b'0'; 3 * CHUNK];
+    for (chunk, places) in chunks.into_iter().zip(text.chunks_exact_mut(CHUNK)) {
+        let mut rest = chunk as u64;
+        for place in places.iter_mut().rev() {
+            *place = ALPHABET[(rest % 62) as usize];
+            rest /= 62;
         }
     }
+    let start = text.iter().position(|digit| *digit != b'0').unwrap_or(text.len() - 1);
+    text[start..].iter().map(|digit| char::from(*digit)).collect()
 }
 
 /// The number that `text` writes, if `text` is exactly what [`encode`] would write for it: one spelling an id.
@@ -42,6 +44,7 @@ pub fn decode(text: &str) -> Option<u128> {
 
 /// Ten digits fit 64 bits.
 const CHUNK: usize = 10;
+const CHUNK_END: u128 = 62_u128.pow(CHUNK as u32);
 
 /// The number in ten digits or fewer.
 fn small(digits: &[u8]) -> Option<u64> {

@@ -15,8 +15,10 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How often marks of use are written. They may lag a minute (DESIGN §6).
-const MARKS_EVERY: Duration = Duration::from_secs(5);
+/// How often marks of use are written, and how many at a time: a little and often, so that writing them never shows.
+/// They may lag a minute (DESIGN §6).
+const MARKS_EVERY: Duration = Duration::from_secs(1);
+const MARKS_AT_A_TIME: usize = 2000;
 
 /// How many explanations of an unknown token may look into the database in a second.
 const EXPLANATIONS_A_SECOND: u32 = 50;
@@ -118,27 +120,25 @@ impl App {
         Origin::local(self.clock.now())
     }
 
-    /// Writes the marks of use that wait.
-    ///
-    /// # Errors
-    /// Storage faults; the marks are lost then.
-    pub async fn flush_marks(&self) -> Result<(), Fault> {
-        let marks: Vec<_> = self.gate.take_marks().into_iter().map(stored_mark).collect();
-        if marks.is_empty() { Ok(()) } else { self.authority.mark(marks).await }
+    async fn write_marks(&self, most: usize) {
+        let marks: Vec<_> = self.gate.take_marks(most).into_iter().map(stored_mark).collect();
+        if !marks.is_empty()
+            && let Err(fault) = self.authority.mark(marks).await
+        {
+            tracing::warn!(error = %fault, "marks of use could not be written and are lost");
+        }
     }
 
     /// Writes the marks of use that wait, before they are shown; if they cannot be written, what is shown is older.
     pub(crate) async fn settle_marks(&self) {
-        if let Err(fault) = self.flush_marks().await {
-            tracing::warn!(error = %fault, "marks of use could not be written and are lost");
-        }
+        self.write_marks(usize::MAX).await;
     }
 
     /// Flushes marks for as long as it is polled.
     pub async fn keep_flushing(&self) {
         loop {
             tokio::time::sleep(MARKS_EVERY).await;
-            self.settle_marks().await;
+            self.write_marks(MARKS_AT_A_TIME).await;
         }
     }
 

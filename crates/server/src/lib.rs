@@ -13,5 +13,6 @@ mod error;
 mod json;
 pub mod log;
 mod metrics;
+mod patience;
 pub mod router;
 pub mod serve;

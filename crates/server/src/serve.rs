@@ -11,10 +11,7 @@ use hyper_util::{
 use tokio::net::{TcpListener, TcpStream};
 use tower::Service as _;
 
-use crate::{app::App, authz, router::router};
-
-/// How long a client may take to send the headers of a request.
-const HEADERS_TIME_MAX: Duration = Duration::from_secs(5);
+use crate::{app::App, authz, patience::Patience, router::router};
 
 /// The largest request line and headers, in bytes: the contract's 16 KiB of `Surrogate-Key`, and as much for the rest.
 const HEADERS_LEN_MAX: usize = 32 * 1024;
@@ -28,16 +25,18 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
     let router = router(Arc::clone(&app));
     let builder = builder();
     let graceful = GracefulShutdown::new();
-    let flushing = app.keep_flushing();
-    tokio::pin!(stop, flushing);
+    let patience = Patience::default();
+    let (flushing, ticking) = (app.keep_flushing(), patience.keep_ticking());
+    tokio::pin!(stop, flushing, ticking);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut flushing => continue,
+            () = &mut ticking => continue,
             () = &mut stop => break,
         };
         match accepted {
-            Ok((stream, peer)) => connect(stream, peer, &app, &router, &builder, &graceful),
+            Ok((stream, peer)) => connect(stream, peer, &app, &router, &builder, (&graceful, &patience)),
             Err(why) => {
                 tracing::warn!(error = %why, "a connection could not be accepted; out of file descriptors?");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -53,12 +52,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIME_MAX)
-        .max_buf_size(HEADERS_LEN_MAX)
-        .max_headers(HEADERS_MAX);
+    builder.http1().header_read_timeout(None).max_buf_size(HEADERS_LEN_MAX).max_headers(HEADERS_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -73,7 +67,7 @@ fn connect(
     app: &Arc<App>,
     router: &Router,
     builder: &Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
+    (graceful, patience): (&GracefulShutdown, &Patience),
 ) {
     if let Err(why) = stream.set_nodelay(true) {
         tracing::debug!(error = %why, "no TCP_NODELAY");
@@ -94,13 +88,15 @@ fn connect(
             }
         }
     });
+    let (stream, leash) = patience.watch(stream);
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let connection = graceful.watch(connection);
-    tokio::spawn(async move {
+    let task = tokio::spawn(async move {
         if let Err(why) = connection.await {
             tracing::debug!(error = %why, "a connection ended early");
         }
     });
+    leash.hold(task.abort_handle());
 }
 
 /// Done when the process is told to stop: by SIGTERM, or by Ctrl-C.

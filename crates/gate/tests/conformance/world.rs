@@ -89,7 +89,7 @@ impl<'f> World<'f> {
 
     /// Whether a use has been noted since the last time.
     pub(crate) fn has_noted(&self) -> bool {
-        !self.gate.take_marks().is_empty()
+        !self.gate.take_marks(usize::MAX).is_empty()
     }
 
     fn by_gate(&self, caller: &Caller, what: &What) -> Verdict {

@@ -3,5 +3,6 @@
 mod abuse;
 mod conformance;
 mod house;
+mod patience;
 mod recordings;
 mod routes;

@@ -40,6 +40,10 @@ impl Caller {
         Self { address, secret: None }
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same way in, with this secret in `Fastly-Key`.
     pub(crate) fn showing(&self, secret: &str) -> Self {
         Self { address: self.address, secret: Some(secret.to_owned()) }
