@@ -147,10 +147,10 @@ fn of<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Result<Record
 /// may allow.
 fn each<R: Sealed>(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<(), Fault> {
     row::walk::<R>(db, keys, &mut |id, row| match row {
-        Ok(row) => {
+        Ok((row, seal)) => {
             let record =
                 Some(row.record()).filter(|record| !matches!(record, Record::Token(token) if token.revoked));
-            tell(record, Some(row.seal(keys).finish()));
+            tell(record, Some(seal));
         }
         Err(_) => {
             let subject = R::subject(id);

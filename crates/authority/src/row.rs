@@ -18,7 +18,8 @@ pub(crate) trait Sealed: Sized {
     type Noun: Noun;
     /// Where it is kept.
     const TABLE: &'static str;
-    /// Its columns, in the order that [`Sealed::read`] takes them; the id is the first.
+    /// Its columns, in the order that [`Sealed::read`] takes them; the id is the first,
+    /// the seal the last.
     const COLUMNS: &'static str;
 
     /// Reads a row, and whether its seal is right.
@@ -50,12 +51,15 @@ pub(crate) fn believe<R: Sealed>(db: &Connection, (row, sealed): (R, bool)) -> R
     if sealed && last == Some(row.position()) { Ok(row) } else { Err(Fault::tampered(row.id())) }
 }
 
+/// A row that is believed, with the seal that it carries.
+pub(crate) type Believed<R> = (R, [u8; 32]);
+
 /// Calls `see` with every row, and whether it can be believed. Two ordered walks side by side, rows and the last event
 /// about each, because a million look-ups would take longer than a start may.
 pub(crate) fn walk<R: Sealed>(
     db: &Connection,
     keys: &Keys,
-    see: &mut dyn FnMut(Id<R::Noun>, Result<R, Fault>),
+    see: &mut dyn FnMut(Id<R::Noun>, Result<Believed<R>, Fault>),
 ) -> Result<(), Fault> {
     let kind = <R::Noun as Noun>::NAME;
     let mut last_events = db.prepare(
@@ -66,8 +70,11 @@ pub(crate) fn walk<R: Sealed>(
     let mut last: Option<([u8; 16], i64)> = None;
     let mut select = db.prepare(&format!("SELECT {} FROM {} ORDER BY id", R::COLUMNS, R::TABLE))?;
     let mut rows = select.query([])?;
+    // The seal is the last column.
+    let mac_column = R::COLUMNS.matches(',').count();
     while let Some(row) = rows.next()? {
-        let Ok((row, sealed)) = R::read(row, keys) else {
+        let mac = row.get::<_, [u8; 32]>(mac_column);
+        let Ok(((row, sealed), mac)) = R::read(row, keys).and_then(|read| Ok((read, mac?))) else {
             let id = Id::from_bytes(row.get(0).unwrap_or_default());
             see(id, Err(Fault::tampered(id)));
             continue;
@@ -79,7 +86,7 @@ pub(crate) fn walk<R: Sealed>(
         }
         let current =
             last.is_some_and(|(about, position)| about == id && Position(position) == row.position());
-        see(row.id(), if sealed && current { Ok(row) } else { Err(Fault::tampered(row.id())) });
+        see(row.id(), if sealed && current { Ok((row, mac)) } else { Err(Fault::tampered(row.id())) });
     }
     Ok(())
 }

@@ -18,8 +18,11 @@ const USED: u64 = 2;
 
 /// Share of slots in use at which the table is built anew: 64 bytes ÷ 0.8 is 80 bytes a token …
 const FULL_PERCENT: usize = 80;
-/// … and by how much larger: just after that it is 96 bytes a token.
+/// … and by how much larger: just after that it is 96 bytes a token. A small table grows faster, so that filling it from
+/// nothing does not build it anew too often.
 const GROWTH_PERCENT: usize = 120;
+const GROWTH_PERCENT_WHEN_SMALL: usize = 160;
+const SMALL_SLOTS: usize = 1 << 21;
 /// How full a table is made for a known number of tokens.
 const START_PERCENT: usize = 75;
 const SLOTS_MIN: usize = 1024;
@@ -192,7 +195,8 @@ impl Table {
         }
         // Where half is gone, the same size will do.
         let crowded = count.living * 2 > count.used;
-        let slots = if crowded { self.slots.len() * GROWTH_PERCENT / 100 + 1 } else { self.slots.len() };
+        let growth = if self.slots.len() < SMALL_SLOTS { GROWTH_PERCENT_WHEN_SMALL } else { GROWTH_PERCENT };
+        let slots = if crowded { self.slots.len() * growth / 100 + 1 } else { self.slots.len() };
         let larger = Self { slots: (0..slots).map(|_| Slot::empty()).collect() };
         let mut fresh = Count::default();
         for slot in self.slots.iter().filter(|slot| slot.first.load(Ordering::Acquire) > GONE) {
