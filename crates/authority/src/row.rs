@@ -51,15 +51,15 @@ pub(crate) fn believe<R: Sealed>(db: &Connection, (row, sealed): (R, bool)) -> R
     if sealed && last == Some(row.position()) { Ok(row) } else { Err(Fault::tampered(row.id())) }
 }
 
-/// A row that is believed, with the seal that it carries.
-pub(crate) type Believed<R> = (R, [u8; 32]);
+/// What a walk finds of a row: it and the seal that it carries, if it is believed.
+pub(crate) type Found<R> = Result<(R, [u8; 32]), Fault>;
 
 /// Calls `see` with every row, and whether it can be believed. Two ordered walks side by side, rows and the last event
 /// about each, because a million look-ups would take longer than a start may.
 pub(crate) fn walk<R: Sealed>(
     db: &Connection,
     keys: &Keys,
-    see: &mut dyn FnMut(Id<R::Noun>, Result<Believed<R>, Fault>),
+    see: &mut dyn FnMut(Id<R::Noun>, Found<R>),
 ) -> Result<(), Fault> {
     let kind = <R::Noun as Noun>::NAME;
     let mut last_events = db.prepare(
