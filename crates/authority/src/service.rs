@@ -199,6 +199,7 @@ impl Authority {
     /// # Errors
     /// [`Fault::Missing`], [`Fault::Deleted`]; storage faults.
     pub async fn service(&self, permit: &Permit) -> Result<Row, Fault> {
+        permit.proves_one_of(&[Action::SERVICE_READ, Action::PURGE_KEY, Action::PURGE_URL])?;
         let (customer, id) = (permit.customer(), asked_about(permit)?);
         self.read(move |db, keys| find_living(db, keys, customer, id)).await
     }
@@ -208,6 +209,7 @@ impl Authority {
     /// # Errors
     /// Storage faults.
     pub async fn services(&self, permit: &Permit) -> Result<Vec<Row>, Fault> {
+        permit.proves(Action::SERVICE_LIST)?;
         let (customer, actor) = (permit.customer(), permit.actor());
         self.read(move |db, keys| {
             let reach = match actor {
@@ -235,6 +237,7 @@ impl Authority {
     /// # Errors
     /// Storage faults.
     pub async fn service_at(&self, permit: &Permit, host: &str) -> Result<Option<ServiceId>, Fault> {
+        permit.proves(Action::PURGE_URL)?;
         let (customer, host) = (permit.customer(), host.to_owned());
         self.read(move |db, keys| {
             let mut select = db.prepare_cached("SELECT service_id FROM domains WHERE name = $1")?;

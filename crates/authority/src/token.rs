@@ -117,7 +117,7 @@ impl Authority {
     /// # Errors
     /// [`Fault::Missing`] names the first that is not there for this caller; storage faults.
     pub async fn revoke(&self, permit: &Permit, origin: &Origin, ids: Vec<TokenId>) -> Result<(), Fault> {
-        permit.proves(Action::TOKEN_REVOKE).or_else(|_| permit.proves(Action::TOKEN_REVOKE_ANY))?;
+        permit.proves_one_of(&[Action::TOKEN_REVOKE, Action::TOKEN_REVOKE_ANY])?;
         self.revoke_each(*permit, origin, ids).await
     }
 
@@ -299,8 +299,7 @@ fn read_services(text: &str) -> Option<Services> {
 /// A token that this permit reaches. What it does not reach is missing.
 fn find_for(permit: &Permit, db: &Connection, keys: &Keys, id: TokenId) -> Result<Row, Fault> {
     let row = row::find::<Row>(db, keys, id)?;
-    let reaches_all =
-        permit.proves(Action::TOKEN_REVOKE_ANY).or_else(|_| permit.proves(Action::TOKEN_READ_ANY)).is_ok();
+    let reaches_all = permit.proves_one_of(&[Action::TOKEN_REVOKE_ANY, Action::TOKEN_READ_ANY]).is_ok();
     let own = matches!(permit.actor(), Actor::Token { token, user, .. } if user == Some(row.user) || token == row.id);
     if row.customer == permit.customer() && (own || reaches_all) { Ok(row) } else { Err(Fault::missing(id)) }
 }

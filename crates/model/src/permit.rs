@@ -71,11 +71,15 @@ impl Permit {
     /// # Errors
     /// [`WrongPermit`] if it is for another one.
     pub fn proves(&self, action: Action) -> Result<(), WrongPermit> {
-        match self.action {
-            None => Ok(()),
-            Some(granted) if granted == action => Ok(()),
-            Some(_) => Err(WrongPermit),
-        }
+        self.proves_one_of(&[action])
+    }
+
+    /// Checks that this permit is for one of `actions`: for verbs that several routes lead to.
+    ///
+    /// # Errors
+    /// [`WrongPermit`] if it is for another one.
+    pub fn proves_one_of(&self, actions: &[Action]) -> Result<(), WrongPermit> {
+        if self.action.is_none_or(|granted| actions.contains(&granted)) { Ok(()) } else { Err(WrongPermit) }
     }
 
     /// Checks that this is the operator's permit, for verbs that no route leads to.

@@ -75,16 +75,17 @@ fn connect(
     let (app, router) = (Arc::clone(app), router.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         // The authorise path is answered here, before the router and without waiting for anything.
-        let answered = (request.uri().path() == authz::PATH).then(|| authz::answer(&app, &request, peer));
-        let mut router = if answered.is_none() { Some(router.clone()) } else { None };
+        let to_be_routed = match request.uri().path() {
+            authz::PATH => Err(authz::answer(&app, &request, peer)),
+            _ => Ok(router.clone()),
+        };
         async move {
-            match (answered, &mut router) {
-                (Some(response), _) => Ok(response),
-                (None, Some(router)) => {
+            match to_be_routed {
+                Err(answered) => Ok::<_, Infallible>(answered),
+                Ok(mut router) => {
                     request.extensions_mut().insert(ConnectInfo(peer));
                     router.call(request.map(Body::new)).await
                 }
-                (None, None) => Ok::<_, Infallible>(axum::http::Response::new(Body::empty())),
             }
         }
     });

@@ -40,6 +40,7 @@ impl Authority {
     /// # Errors
     /// [`Fault::Missing`]; storage faults.
     pub async fn token(&self, permit: &Permit, id: TokenId) -> Result<Used, Fault> {
+        permit.proves_one_of(&[Action::TOKEN_READ_SELF, Action::TOKEN_READ, Action::TOKEN_READ_ANY])?;
         let permit = *permit;
         self.read(move |db, keys| {
             let row = find_for(&permit, db, keys, id)?;
