@@ -7,7 +7,7 @@ use keygate_gate::{Client, Gate};
 use keygate_model::{
     Ask, Batch, Digest, Method, Path, Policy, Position, Timestamp, Verdict,
     policy::OWN_POLICY,
-    token::{Brand, Presented},
+    token::{Brand, Foreign, Presented},
 };
 
 use crate::{
@@ -90,7 +90,7 @@ pub fn malformed() -> anyhow::Result<Row> {
     let (mut refuse, mut sha) = (Vec::new(), Vec::new());
     for _ in 0..LAPS {
         sha.push(lap(&order, hash)?);
-        refuse.push(lap(&order, |secret| match Presented::parse(secret, &brand) {
+        refuse.push(lap(&order, |secret| match Presented::parse(secret, &brand, Foreign::Refused) {
             Err(_) => Ok(()),
             Ok(_) => anyhow::bail!("a wrong checksum was taken"),
         })?);
@@ -145,7 +145,7 @@ fn random_read(bytes: usize) -> f64 {
 const READS: u32 = 1_000_000;
 
 fn allowed(gate: &Gate, brand: &Brand, path: &str, secret: &[u8]) -> anyhow::Result<()> {
-    let secret = Presented::parse(secret, brand)?;
+    let secret = Presented::parse(secret, brand, Foreign::Refused)?;
     let ask = Ask { method: Method::Post, path: Path::new(path), secret };
     let client = Client { ip: IpAddr::from([127, 0, 0, 1]), user_agent: "bench" };
     match gate.authorize(&ask, client, Timestamp::from_seconds(1_800_000_000)) {

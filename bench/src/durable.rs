@@ -15,13 +15,13 @@ use std::{
 use keygate_authority::{
     Authority, Origin, Settings,
     login::Attempt,
-    password::Password,
+    password::{NewPassword, Password},
     token::{Minted, Order},
     user::NewUser,
 };
 use keygate_gate::Gate;
 use keygate_model::{
-    Action, Permit, Policy, Timestamp, UserId, Verdict, Want,
+    Action, Circumstances, Permit, Policy, Timestamp, UserId, Verdict, Want,
     policy::OWN_POLICY,
     token::{Brand, Kind},
     user::Login,
@@ -66,19 +66,22 @@ impl Office {
         authority.create_service(&operator, &origin, fixture::SERVICE, service).await?;
         let login = Login::parse("bench@keygate.example")?;
         let (id, name, role) = (UserId::from_bits(9), "Bench".to_owned(), "engineer".to_owned());
-        let password = Password::parse(PASSWORD)?;
+        let password = NewPassword { password: Password::parse(PASSWORD)?, salt: [1; 16] };
         authority
             .create_user(
                 &operator,
                 &origin,
-                NewUser { id, login: login.clone(), name, role, password, salt: [1; 16] },
+                NewUser { id, login: login.clone(), name, role, limited: false, password: Some(password) },
             )
             .await?;
         let attempt = Attempt { login, password: Password::parse(PASSWORD)?, otp: None };
         let first =
             authority.create_token_by_password(&origin, attempt, Order::default(), minted(u64::MAX)).await?;
         let digest = first.secret.digest();
-        let ask = |action| gate.decide(&digest, &Want { action, service: None }, None, origin.now);
+        let ask = |action| {
+            let at = Circumstances { now: origin.now, client: None };
+            gate.decide(&digest, &Want { action, service: None }, at)
+        };
         let sudo = allowed(ask(Action::SUDO_START))?;
         authority.start_sudo(&sudo, &origin, None, Password::parse(PASSWORD)?).await?;
         let permit = allowed(ask(Action::TOKEN_CREATE))?;

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use keygate_model::{
     CustomerId, Digest, Expiry, Record, Secret, ServiceId, Services, TokenId, UserId,
-    customer::CustomerState,
+    authorization::Reach,
+    customer::{CustomerState, Rules},
     record::{CustomerRecord, Owner, ServiceRecord, TokenRecord, UserRecord},
     token::{Brand, Kind},
     user::UserState,
@@ -46,6 +47,7 @@ pub fn token(number: u64, digest: Digest) -> Record {
         services,
         expires: Expiry::Never,
         sudo_until: None,
+        foreign: false,
         revoked: false,
     })
 }
@@ -53,7 +55,11 @@ pub fn token(number: u64, digest: Digest) -> Record {
 /// The customer, the service and the people.
 #[must_use]
 pub fn directory() -> Vec<Record> {
-    let customer = Record::Customer(CustomerRecord { id: CUSTOMER, state: CustomerState::Active });
+    let customer = Record::Customer(CustomerRecord {
+        id: CUSTOMER,
+        state: CustomerState::Active,
+        rules: Rules::default(),
+    });
     let service = Record::Service(ServiceRecord { id: SERVICE, customer: CUSTOMER });
     let user = |number: u64| {
         let id = UserId::from_bits(u128::from(number));
@@ -62,6 +68,8 @@ pub fn directory() -> Vec<Record> {
             customer: CUSTOMER,
             role: "engineer".to_owned(),
             state: UserState::Active,
+            reach: Reach::All,
+            has_factor: false,
         })
     };
     [customer, service].into_iter().chain((0..OWNERS).map(user)).collect()

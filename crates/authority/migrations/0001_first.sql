@@ -15,6 +15,7 @@ CREATE TABLE events (
   at INTEGER NOT NULL,
   kind TEXT NOT NULL,
   actor TEXT NOT NULL,
+  actor_name TEXT NOT NULL,
   customer_id BLOB,
   user_id BLOB,
   service_id BLOB,
@@ -34,16 +35,21 @@ CREATE TABLE customers (
   id BLOB PRIMARY KEY,
   name TEXT NOT NULL,
   state TEXT NOT NULL,
+  settings TEXT NOT NULL,
+  profile TEXT NOT NULL,
+  contacts TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   position INTEGER NOT NULL,
   mac BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- `password` is empty for somebody who has not set one yet. `reset` is the digest of the code that sets a new one, and
+-- empty where there is none. `grants` is what a person who is limited to services may do on each.
 CREATE TABLE users (
   id BLOB PRIMARY KEY,
   customer_id BLOB NOT NULL REFERENCES customers (id),
-  login TEXT NOT NULL UNIQUE,
+  login TEXT NOT NULL,
   name TEXT NOT NULL,
   role TEXT NOT NULL,
   state TEXT NOT NULL,
@@ -55,12 +61,42 @@ CREATE TABLE users (
   factor_month INTEGER NOT NULL,
   factor_month_failures INTEGER NOT NULL,
   recovery TEXT NOT NULL,
+  reset BLOB NOT NULL,
+  reset_until INTEGER NOT NULL,
+  must_change INTEGER NOT NULL,
+  limited INTEGER NOT NULL,
+  grants TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   position INTEGER NOT NULL,
   mac BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX users_by_customer ON users (customer_id);
+CREATE INDEX users_by_customer ON users (customer_id, created_at);
+CREATE UNIQUE INDEX users_by_login ON users (login) WHERE state <> 'deleted';
+CREATE INDEX users_by_reset ON users (reset) WHERE length(reset) > 0;
+
+-- Whose row a service authorisation stands in: an index over `users.grants`, which is what is sealed.
+CREATE TABLE authorizations (
+  id BLOB PRIMARY KEY,
+  user_id BLOB NOT NULL REFERENCES users (id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE invitations (
+  id BLOB PRIMARY KEY,
+  customer_id BLOB NOT NULL REFERENCES customers (id),
+  email TEXT NOT NULL,
+  role TEXT NOT NULL,
+  limited INTEGER NOT NULL,
+  grants TEXT NOT NULL,
+  code BLOB NOT NULL UNIQUE,
+  state TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX invitations_by_customer ON invitations (customer_id, created_at);
 
 CREATE TABLE services (
   id BLOB PRIMARY KEY,
@@ -86,11 +122,17 @@ CREATE TABLE domains (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX domains_by_service ON domains (service_id);
 
+-- A token is bound to a user, or to the customer with a role of its own; the other of the two is NULL.
 CREATE TABLE tokens (
   id BLOB PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE,
   customer_id BLOB NOT NULL REFERENCES customers (id),
-  user_id BLOB NOT NULL REFERENCES users (id),
+  user_id BLOB REFERENCES users (id),
+  role TEXT,
+  creator_id BLOB REFERENCES users (id),
+  parent_id BLOB REFERENCES tokens (id),
+  foreign_secret INTEGER NOT NULL,
+  tls_access INTEGER NOT NULL,
   name TEXT NOT NULL,
   scope TEXT NOT NULL,
   services TEXT NOT NULL,
@@ -114,11 +156,11 @@ CREATE TABLE marks (
   user_agent TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Idempotency keys of `POST /tokens`: whose, which, for what body, and the token it made.
+-- Idempotency keys of what makes tokens: whose (a user's or a token's id), which, for what body, and the token it made.
 CREATE TABLE idempotency (
-  user_id BLOB NOT NULL,
+  owner_id BLOB NOT NULL,
   key BLOB NOT NULL,
   request BLOB NOT NULL,
   token_id BLOB NOT NULL,
-  PRIMARY KEY (user_id, key)
+  PRIMARY KEY (owner_id, key)
 ) STRICT, WITHOUT ROWID;

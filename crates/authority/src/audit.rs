@@ -4,7 +4,8 @@ use keygate_model::Position;
 use rusqlite::Connection;
 
 use crate::{
-    authority::Authority, chain::Head, customer, event, fault::Fault, keys::Keys, row, service, token, user,
+    authority::Authority, chain::Head, customer, event, fault::Fault, invitation, keys::Keys, row, service,
+    token, user,
 };
 
 /// What an audit found.
@@ -21,7 +22,7 @@ pub struct Findings {
 /// One thing that is off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// `event`, `head`, `customer`, `user`, `service` or `token`.
+    /// `event`, `head`, `customer`, `user`, `service`, `token` or `invitation`.
     pub noun: &'static str,
     /// Which: a position, or an id.
     pub id: String,
@@ -64,6 +65,9 @@ impl Authority {
             row::walk::<user::Row>(db, keys, &mut |id, row| findings.row("user", id, row.is_ok()))?;
             row::walk::<service::Row>(db, keys, &mut |id, row| findings.row("service", id, row.is_ok()))?;
             row::walk::<token::Row>(db, keys, &mut |id, row| findings.row("token", id, row.is_ok()))?;
+            row::walk::<invitation::Row>(db, keys, &mut |id, row| {
+                findings.row("invitation", id, row.is_ok())
+            })?;
             removed_rows(db, &mut findings)?;
             snapshot.commit()?;
             Ok(findings)
@@ -111,9 +115,14 @@ fn walk_events(db: &Connection, keys: &Keys, findings: &mut Findings) -> Result<
 
 /// Nothing is ever deleted, so what an event tells of must still be there.
 fn removed_rows(db: &Connection, findings: &mut Findings) -> Result<(), Fault> {
-    for (noun, table) in
-        [("customer", "customers"), ("user", "users"), ("service", "services"), ("token", "tokens")]
-    {
+    let tables = [
+        ("customer", "customers"),
+        ("user", "users"),
+        ("service", "services"),
+        ("token", "tokens"),
+        ("invitation", "invitations"),
+    ];
+    for (noun, table) in tables {
         let mut select = db.prepare(&format!(
             "SELECT DISTINCT subject_id FROM events WHERE subject_kind = $1 AND subject_id IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM {table} WHERE id = subject_id)"

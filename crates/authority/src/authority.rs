@@ -188,10 +188,6 @@ impl Authority {
         &self.limiter
     }
 
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     pub(crate) fn policy_handle(&self) -> Arc<Policy> {
         Arc::clone(&self.policy)
     }

@@ -90,7 +90,7 @@ impl Head {
         event: &Event,
     ) -> Result<Position, Fault> {
         let position = self.position.next();
-        let row = Row::of(position, keys, actor, origin, event);
+        let row = Row::of((db, keys), position, actor, origin, event)?;
         self.hash = row.hash(&self.hash);
         self.position = position;
         row.insert(db, &self.hash)?;

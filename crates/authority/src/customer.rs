@@ -1,10 +1,14 @@
 //! Customers.
 
+use std::collections::BTreeMap;
+
 use keygate_model::{
-    CustomerId, Event, Permit, Position, Record, Subject, Timestamp, customer::CustomerState, id,
-    permit::Actor, record::CustomerRecord,
+    CustomerId, Event, EventId, Permit, Position, Record, Subject, Timestamp, UserId,
+    customer::CustomerState, id, permit::Actor, record::CustomerRecord,
 };
 use rusqlite::{Row as SqlRow, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::{
     authority::Authority,
@@ -16,6 +20,44 @@ use crate::{
     write::Write,
 };
 
+mod settings;
+mod update;
+
+pub use settings::{Makers, Settings};
+pub use update::{Changes, NewContact};
+
+/// What may be known about a customer: fields of the contract that mean nothing to Keygate.
+pub const PROFILE: [&str; 7] = [
+    "phone_number",
+    "postal_address",
+    "billing_ref",
+    "billing_contact_id",
+    "legal_contact_id",
+    "security_contact_id",
+    "technical_contact_id",
+];
+
+/// Somebody to turn to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Which.
+    pub id: EventId,
+    /// What for.
+    pub kind: String,
+    /// A person's name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+    /// Their telephone number.
+    pub phone: String,
+    /// The user it is, if it is one.
+    pub user: Option<UserId>,
+    /// When it was added, in microseconds since 1970.
+    pub created_at: i64,
+    /// When it was changed last.
+    pub updated_at: i64,
+}
+
 /// A customer as it is kept.
 #[derive(Clone, Debug)]
 pub struct Row {
@@ -25,6 +67,12 @@ pub struct Row {
     pub name: String,
     /// Whether its tokens may act.
     pub state: CustomerState,
+    /// What it rules for its people and tokens.
+    pub settings: Settings,
+    /// What is known about it, by the names of [`PROFILE`].
+    pub profile: BTreeMap<String, String>,
+    /// Whom to turn to.
+    pub contacts: Vec<Contact>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
@@ -32,7 +80,7 @@ pub struct Row {
     pub(crate) position: Position,
 }
 
-const COLUMNS: &str = "id, name, state, created_at, updated_at, position, mac";
+const COLUMNS: &str = "id, name, state, settings, profile, contacts, created_at, updated_at, position, mac";
 
 impl Authority {
     /// Makes a customer. Operators only, so there is nobody whose permit it would need.
@@ -50,8 +98,17 @@ impl Authority {
             }
             let now = write.origin().now;
             let position = write.position_of(0);
-            let row =
-                Row { id, name, state: CustomerState::Active, created_at: now, updated_at: now, position };
+            let row = Row {
+                id,
+                name,
+                state: CustomerState::Active,
+                settings: Settings::default(),
+                profile: BTreeMap::new(),
+                contacts: Vec::new(),
+                created_at: now,
+                updated_at: now,
+                position,
+            };
             row.save(&mut write)?;
             let event = Event::CustomerCreate { customer: id, name: row.name.clone() };
             write.commit(&event, row)
@@ -70,10 +127,20 @@ impl Authority {
         state: CustomerState,
     ) -> Result<(), Fault> {
         permit.is_the_operators()?;
+        self.change_state(permit, origin, state).await
+    }
+
+    async fn change_state(
+        &self,
+        permit: &Permit,
+        origin: &Origin,
+        state: CustomerState,
+    ) -> Result<(), Fault> {
         let id = permit.customer();
         self.change(permit.actor(), origin, move |mut write| {
             let mut row = row::find::<Row>(write.db(), write.keys(), id)?;
-            let event = Event::CustomerUpdate { customer: id, old: row.state.as_str(), new: state.as_str() };
+            let (old, new) = (json!({ "state": row.state.as_str() }), json!({ "state": state.as_str() }));
+            let event = Event::CustomerUpdate { customer: id, old, new };
             row.state = state;
             row.touch(&write);
             row.save(&mut write)?;
@@ -92,6 +159,29 @@ impl Authority {
 }
 
 impl Row {
+    /// What the audit log compares.
+    fn told(&self) -> Value {
+        json!({
+            "name": self.name,
+            "ip_whitelist": self.settings.ip_whitelist,
+            "force_2fa": self.settings.force_2fa,
+            "token_lifetime_max_days": self.settings.token_lifetime_max_days,
+            "never_expiring_tokens": self.settings.never_expiring_tokens,
+            "automation_token_makers": self.settings.automation_token_makers,
+            "profile": self.profile,
+        })
+    }
+
+    /// Settings, profile and contacts as their columns have them.
+    fn texts(&self) -> [String; 3] {
+        let text = |value: Result<Value, serde_json::Error>| value.unwrap_or_default().to_string();
+        [
+            text(serde_json::to_value(&self.settings)),
+            text(serde_json::to_value(&self.profile)),
+            text(serde_json::to_value(&self.contacts)),
+        ]
+    }
+
     fn touch(&mut self, write: &Write<'_>) {
         self.updated_at = write.origin().now;
         self.position = write.position_of(0);
@@ -101,13 +191,18 @@ impl Row {
         let seal = self.seal(write.keys()).finish();
         write.reseal("customers", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
-            "INSERT INTO customers ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7)
-             ON CONFLICT (id) DO UPDATE SET name = $2, state = $3, updated_at = $5, position = $6, mac = $7"
+            "INSERT INTO customers ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             ON CONFLICT (id) DO UPDATE SET name = $2, state = $3, settings = $4, profile = $5, contacts = $6,
+             updated_at = $8, position = $9, mac = $10"
         ))?;
+        let [settings, profile, contacts] = self.texts();
         upsert.execute(params![
             self.id.to_bytes(),
             self.name,
             self.state.as_str(),
+            settings,
+            profile,
+            contacts,
             self.created_at.micros(),
             self.updated_at.micros(),
             self.position.0,
@@ -124,15 +219,22 @@ impl Sealed for Row {
 
     fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
         let state = CustomerState::of(&row.get::<_, String>(2)?);
+        let settings = serde_json::from_str(row.get_ref(3)?.as_str()?).ok();
+        let profile = serde_json::from_str(row.get_ref(4)?.as_str()?).ok();
+        let contacts = serde_json::from_str(row.get_ref(5)?.as_str()?).ok();
+        let known = state.is_some() && settings.is_some() && profile.is_some() && contacts.is_some();
         let read = Self {
             id: CustomerId::from_bytes(row.get(0)?),
             name: row.get(1)?,
             state: state.unwrap_or(CustomerState::Suspended),
-            created_at: Timestamp::from_micros(row.get(3)?),
-            updated_at: Timestamp::from_micros(row.get(4)?),
-            position: Position(row.get(5)?),
+            settings: settings.unwrap_or_default(),
+            profile: profile.unwrap_or_default(),
+            contacts: contacts.unwrap_or_default(),
+            created_at: Timestamp::from_micros(row.get(6)?),
+            updated_at: Timestamp::from_micros(row.get(7)?),
+            position: Position(row.get(8)?),
         };
-        let sealed = state.is_some() && read.seal(keys).is(row.get_ref(6)?.as_blob().unwrap_or_default());
+        let sealed = known && read.seal(keys).is(row.get_ref(9)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
     }
 
@@ -145,10 +247,14 @@ impl Sealed for Row {
     }
 
     fn seal(&self, keys: &Keys) -> Seal {
+        let [settings, profile, contacts] = self.texts();
         keys.seal("customers")
             .blob(&self.id.to_bytes())
             .text(&self.name)
             .text(self.state.as_str())
+            .text(&settings)
+            .text(&profile)
+            .text(&contacts)
             .int(self.created_at.micros())
             .int(self.updated_at.micros())
             .int(self.position.0)
@@ -158,7 +264,8 @@ impl Sealed for Row {
         Subject::Customer(id)
     }
 
-    fn record(&self) -> Record {
-        Record::Customer(CustomerRecord { id: self.id, state: self.state })
+    fn record(&self) -> Option<Record> {
+        let rules = self.settings.rules();
+        Some(Record::Customer(CustomerRecord { id: self.id, state: self.state, rules }))
     }
 }

@@ -6,8 +6,12 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::fault::Fault;
 
-/// Each migration, in order; the database's `user_version` counts the ones it has. Never edit one after a release.
+/// Each migration, in order; the database's `user_version` counts the ones it has, from
+/// [`BEFORE_RELEASE`] on. Never edit one after a release.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+
+/// The `user_version` of databases that were made before the first release, with another schema.
+const BEFORE_RELEASE: usize = 1;
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
@@ -60,6 +64,14 @@ fn migrate(db: &mut Connection) -> Result<(), Fault> {
     let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let done: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = done as usize;
+    if done == BEFORE_RELEASE {
+        return Err(Fault::invalid(
+            "db_too_old",
+            "this database was made by a version before the first release, and cannot be brought up to date: start with \
+             a new one",
+        ));
+    }
+    let done = done.saturating_sub(BEFORE_RELEASE);
     if done > MIGRATIONS.len() {
         return Err(Fault::invalid(
             "db_too_new",
@@ -69,7 +81,7 @@ fn migrate(db: &mut Connection) -> Result<(), Fault> {
     for migration in &MIGRATIONS[done..] {
         tx.execute_batch(migration)?;
     }
-    tx.pragma_update(None, "user_version", MIGRATIONS.len() as u32)?;
+    tx.pragma_update(None, "user_version", (BEFORE_RELEASE + MIGRATIONS.len()) as u32)?;
     tx.commit()?;
     Ok(())
 }

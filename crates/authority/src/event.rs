@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use keygate_model::{
-    Actor, CustomerId, Event, EventId, Position, ServiceId, Subject, Timestamp, TokenId, UserId,
+    Actor, CustomerId, Event, EventId, InvitationId, Position, ServiceId, Subject, Timestamp, TokenId, UserId,
 };
 use rusqlite::{Connection, params};
 
@@ -12,6 +12,7 @@ use crate::{
     fault::Fault,
     keys::Keys,
     origin::Origin,
+    token,
 };
 
 /// An event as it is kept.
@@ -27,6 +28,8 @@ pub struct Row {
     pub kind: String,
     /// Who did it: `operator`, `person`, `token ID` or `stranger`.
     pub actor: String,
+    /// The name of the token that did it, or of nobody.
+    pub actor_name: String,
     /// In whose house. None for strangers.
     pub customer: Option<CustomerId>,
     /// The user it is about, or who did it.
@@ -47,22 +50,29 @@ pub struct Row {
     pub metadata: String,
 }
 
-const COLUMNS: &str = "position, id, at, kind, actor, customer_id, user_id, service_id, token_id, subject_kind, \
+const COLUMNS: &str = "position, id, at, kind, actor, actor_name, customer_id, user_id, service_id, token_id, subject_kind, \
                        subject_id, ip, request_id, description, metadata";
 
 impl Row {
-    pub(crate) fn of(position: Position, keys: &Keys, actor: Actor, origin: &Origin, event: &Event) -> Self {
+    pub(crate) fn of(
+        (db, keys): (&Connection, &Keys),
+        position: Position,
+        actor: Actor,
+        origin: &Origin,
+        event: &Event,
+    ) -> Result<Self, Fault> {
         let (actor_text, acting_customer, acting_user, acting_token) = told(actor);
         let own_customer = match event.subject() {
             Subject::Customer(customer) => Some(customer),
             _ => None,
         };
-        Self {
+        Ok(Self {
             position,
             id: EventId::from_bytes(keys.tag("event id", &position.0.to_be_bytes())),
             at: origin.now,
             kind: event.kind().to_owned(),
             actor: actor_text,
+            actor_name: acting_token.map_or(Ok(String::new()), |token| token::name_of(db, token))?,
             customer: own_customer.or(acting_customer),
             user: event.user().or(acting_user),
             service: event.service(),
@@ -72,7 +82,7 @@ impl Row {
             request_id: origin.request_id.clone(),
             description: event.description(),
             metadata: event.metadata().to_string(),
-        }
+        })
     }
 
     /// The hash that this event carries after `previous`.
@@ -84,6 +94,7 @@ impl Row {
             .blob(&self.at.micros().to_be_bytes())
             .blob(self.kind.as_bytes())
             .blob(self.actor.as_bytes())
+            .blob(self.actor_name.as_bytes())
             .blob(bytes(self.customer.map(|id| id.to_bytes()).as_ref()))
             .blob(bytes(self.user.map(|id| id.to_bytes()).as_ref()))
             .blob(bytes(self.service.map(|id| id.to_bytes()).as_ref()))
@@ -101,7 +112,7 @@ impl Row {
         let (subject_kind, subject_id) = stored(self.subject);
         let mut insert = db.prepare_cached(&format!(
             "INSERT INTO events ({COLUMNS}, hash)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
         ))?;
         insert.execute(params![
             self.position.0,
@@ -109,6 +120,7 @@ impl Row {
             self.at.micros(),
             self.kind,
             self.actor,
+            self.actor_name,
             self.customer.map(|id| id.to_bytes()),
             self.user.map(|id| id.to_bytes()),
             self.service.map(|id| id.to_bytes()),
@@ -131,15 +143,16 @@ impl Row {
             at: Timestamp::from_micros(row.get(2)?),
             kind: row.get(3)?,
             actor: row.get(4)?,
-            customer: row.get::<_, Option<[u8; 16]>>(5)?.map(CustomerId::from_bytes),
-            user: row.get::<_, Option<[u8; 16]>>(6)?.map(UserId::from_bytes),
-            service: row.get::<_, Option<[u8; 16]>>(7)?.map(ServiceId::from_bytes),
-            token: row.get::<_, Option<[u8; 16]>>(8)?.map(TokenId::from_bytes),
-            subject: subject(&row.get::<_, String>(9)?, row.get(10)?),
-            ip: row.get(11)?,
-            request_id: row.get(12)?,
-            description: row.get(13)?,
-            metadata: row.get(14)?,
+            actor_name: row.get(5)?,
+            customer: row.get::<_, Option<[u8; 16]>>(6)?.map(CustomerId::from_bytes),
+            user: row.get::<_, Option<[u8; 16]>>(7)?.map(UserId::from_bytes),
+            service: row.get::<_, Option<[u8; 16]>>(8)?.map(ServiceId::from_bytes),
+            token: row.get::<_, Option<[u8; 16]>>(9)?.map(TokenId::from_bytes),
+            subject: subject(&row.get::<_, String>(10)?, row.get(11)?),
+            ip: row.get(12)?,
+            request_id: row.get(13)?,
+            description: row.get(14)?,
+            metadata: row.get(15)?,
         })
     }
 }
@@ -181,7 +194,7 @@ pub(crate) fn page(
     size: u64,
 ) -> Result<Page, Fault> {
     const FOUND: &str = "FROM events WHERE customer_id = $1 AND ($2 IS NULL OR kind = $2)
-         AND ($3 IS NULL OR user_id = $3) AND ($4 IS NULL OR service_id = $4) AND ($5 IS NULL OR token_id = $5)
+         AND ($3 IS NULL OR user_id = $3) AND ($4 IS NULL OR service_id = $4) AND ($5 IS NULL OR token_id = $5 OR actor = $8)
          AND ($6 IS NULL OR at >= $6) AND ($7 IS NULL OR at < $7)";
     let found = params![
         customer.to_bytes(),
@@ -191,6 +204,7 @@ pub(crate) fn page(
         filter.token.map(|id| id.to_bytes()),
         filter.from.map(Timestamp::micros),
         filter.before.map(Timestamp::micros),
+        filter.token.map(|id| format!("token {id}")),
     ];
     let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let total =
@@ -221,8 +235,8 @@ pub(crate) fn walk(
     while let Some(row) = rows.next()? {
         let read = Row::read(row)?;
         // A subject that means nothing reads as none, whose hash would not tell.
-        let plain = stored(read.subject) == (row.get_ref(9)?.as_str().unwrap_or_default(), row.get(10)?);
-        each(read, row.get(15).ok().filter(|_| plain))?;
+        let plain = stored(read.subject) == (row.get_ref(10)?.as_str().unwrap_or_default(), row.get(11)?);
+        each(read, row.get(16).ok().filter(|_| plain))?;
     }
     Ok(())
 }
@@ -288,6 +302,7 @@ fn stored(subject: Subject) -> (&'static str, Option<[u8; 16]>) {
         Subject::User(id) => ("user", Some(id.to_bytes())),
         Subject::Service(id) => ("service", Some(id.to_bytes())),
         Subject::Token(id) => ("token", Some(id.to_bytes())),
+        Subject::Invitation(id) => ("invitation", Some(id.to_bytes())),
     }
 }
 
@@ -297,6 +312,7 @@ fn subject(kind: &str, id: Option<[u8; 16]>) -> Subject {
         ("user", Some(id)) => Subject::User(UserId::from_bytes(id)),
         ("service", Some(id)) => Subject::Service(ServiceId::from_bytes(id)),
         ("token", Some(id)) => Subject::Token(TokenId::from_bytes(id)),
+        ("invitation", Some(id)) => Subject::Invitation(InvitationId::from_bytes(id)),
         _ => Subject::None,
     }
 }

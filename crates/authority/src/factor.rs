@@ -122,6 +122,12 @@ impl Factor {
         }
     }
 
+    /// The same counters with no factor. They stay: taking a factor away and setting one up must not be a new budget.
+    pub(crate) fn without(&self) -> Self {
+        let (seed, recovery) = (Vec::new(), Vec::new());
+        Self { state: FactorState::Off, seed, recovery, ..self.clone() }
+    }
+
     /// Judges what a person put in, and counts it. The caller saves the row whatever comes out.
     pub(crate) fn judge(
         &mut self,

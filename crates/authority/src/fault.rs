@@ -29,6 +29,14 @@ pub enum Fault {
         /// What is wrong, and how to mend it.
         why: String,
     },
+    /// It is understood and possible, and would leave the customer in a state that it must not be in.
+    #[error("{why}")]
+    Refused {
+        /// The stable word for it.
+        code: &'static str,
+        /// Why, and what to do instead.
+        why: String,
+    },
     /// It is taken by another.
     #[error("{noun} '{what}' exists already")]
     Taken {
@@ -107,6 +115,9 @@ pub enum LoginRefusal {
     /// Not six digits, nor a recovery code.
     #[error("a one-time code is six digits, without blanks, or a recovery code")]
     CodeMalformed,
+    /// The person must set a new password first.
+    #[error("set a new password first: an administrator asks for it")]
+    PasswordExpired,
     /// Too many wrong codes in a row.
     #[error(
         "the second factor is locked after too many wrong codes; a recovery code unlocks it, or the operator"
@@ -132,6 +143,11 @@ impl Fault {
     /// A row of `N` fails its seal.
     pub(crate) fn tampered<N: Noun>(id: keygate_model::id::Id<N>) -> Self {
         Self::Tampered { noun: N::NAME, id: id.to_string() }
+    }
+
+    /// Something that must not be done now.
+    pub fn refused(code: &'static str, why: impl ToString) -> Self {
+        Self::Refused { code, why: why.to_string() }
     }
 
     /// Something that cannot be.

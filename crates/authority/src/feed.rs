@@ -10,6 +10,7 @@ use crate::{
     chain::{Head, SealSum},
     customer, event,
     fault::Fault,
+    invitation,
     keys::Keys,
     row::{self, Sealed},
     service, token, user,
@@ -60,6 +61,7 @@ impl Feed {
         each::<user::Row>(db, keys, &mut tell)?;
         each::<service::Row>(db, keys, &mut tell)?;
         each::<token::Row>(db, keys, &mut tell)?;
+        each::<invitation::Row>(db, keys, &mut tell)?;
         // Where all rows add up, nothing was planted, lost or set back, and the log need not be walked. Where they do
         // not, rows are known by the last event about them, which is worth as much as the log is whole.
         let whole = match &head {
@@ -114,18 +116,22 @@ fn continued(db: &Connection, keys: &Keys, from: &Head) -> Result<Option<(Head, 
         return Ok(None);
     }
     let touched = event::touched_between(db, from, &head)?;
-    let records = touched.into_iter().map(|subject| present(db, keys, subject)).collect::<Result<_, _>>()?;
+    let mut records = Vec::new();
+    for subject in touched {
+        records.extend(present(db, keys, subject)?);
+    }
     Ok(Some((head, records)))
 }
 
 /// What is true of a thing now. A row that fails its seal is told as broken: nothing about it may be believed.
-fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Record, Fault> {
+fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Option<Record>, Fault> {
     let record = match subject {
         Subject::Customer(id) => of::<customer::Row>(db, keys, id),
         Subject::User(id) => of::<user::Row>(db, keys, id),
         Subject::Service(id) => of::<service::Row>(db, keys, id),
         Subject::Token(id) => of::<token::Row>(db, keys, id),
-        Subject::None => return Ok(Record::Broken(subject)),
+        Subject::Invitation(id) => of::<invitation::Row>(db, keys, id),
+        Subject::None => return Ok(Some(Record::Broken(subject))),
     };
     match record {
         Err(Fault::Tampered { .. } | Fault::Missing { .. }) => {
@@ -133,13 +139,13 @@ fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Record, Fau
                 ?subject,
                 "a row fails its seal or is gone: nothing it says is believed; run `keygate audit verify`"
             );
-            Ok(Record::Broken(subject))
+            Ok(Some(Record::Broken(subject)))
         }
         other => other,
     }
 }
 
-fn of<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Result<Record, Fault> {
+fn of<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Result<Option<Record>, Fault> {
     row::find::<R>(db, keys, id).map(|row| row.record())
 }
 
@@ -149,7 +155,7 @@ fn each<R: Sealed>(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<
     row::walk::<R>(db, keys, &mut |id, row| match row {
         Ok((row, seal)) => {
             let record =
-                Some(row.record()).filter(|record| !matches!(record, Record::Token(token) if token.revoked));
+                row.record().filter(|record| !matches!(record, Record::Token(token) if token.revoked));
             tell(record, Some(seal));
         }
         Err(_) => {

@@ -6,12 +6,14 @@
 pub mod audit;
 pub mod authority;
 mod chain;
+mod change;
 pub mod customer;
 pub mod db;
 pub mod event;
 pub mod factor;
 pub mod fault;
 mod feed;
+pub mod invitation;
 pub mod keys;
 pub mod login;
 pub mod origin;

@@ -95,6 +95,7 @@ impl Authority {
         let known = self.read(move |db, keys| user::find_by_login(db, keys, &wanted)).await?;
         let known = known.map(|row| (row.id, row.password));
         let hash = known.as_ref().map(|(_, hash)| hash.clone());
+        let hash = hash.filter(PasswordHash::is_set);
         let right = self.passwords().verify(password, hash).await?;
         Ok((known, right))
     }
@@ -118,9 +119,7 @@ impl Authority {
 pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Result<Judged, Fault> {
     let Some((id, hash)) = &checked.known else {
         // The work that a known login makes, or the time of the answer would tell.
-        if let Some(row) = anybody(write.db(), write.keys())? {
-            row.save(write)?;
-        }
+        save_anybody(write)?;
         let tag = write.keys().tag("login", checked.login.as_str().as_bytes());
         let login_tag = Some(data_encoding::HEXLOWER.encode(&tag));
         let event = Event::UserLoginFailure { user: None, why: LoginFailure::UnknownLogin, login_tag };
@@ -148,6 +147,11 @@ pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Res
             Judged::Refused(Some(Box::new(row)), event, refusal)
         }
     })
+}
+
+/// The work that saving a person is, for nobody.
+pub(crate) fn save_anybody(write: &mut Write<'_>) -> Result<(), Fault> {
+    anybody(write.db(), write.keys())?.map_or(Ok(()), |row| row.save(write))
 }
 
 /// Somebody, whoever: read, and written back as they are, where an unknown login must cost what a known one does.
@@ -236,7 +240,7 @@ impl Limiter {
 
     /// Whether this login may be tried now. A try is charged before it is made, so that tries at once share the limit;
     /// one that did not fail is given back.
-    fn admit(&self, login: &Login, now: Timestamp) -> Result<(), LoginRefusal> {
+    pub(crate) fn admit(&self, login: &Login, now: Timestamp) -> Result<(), LoginRefusal> {
         let mut full_at = self.full_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let debt = full_at.get(login).map_or(0, |full| full - now.micros());
         let over = debt - self.refill_micros().saturating_mul(i64::from(self.limits.burst) - 1);

@@ -51,23 +51,35 @@ impl Password {
         if normal.len() > PASSWORD_LEN_MAX { Err(long()) } else { Ok(Self(normal)) }
     }
 
-    /// Checks what a new password must be. There are no rules about letters and digits: length is what counts.
+    /// Checks what a new password must be. There are no rules about letters and digits: length is what counts. `about`
+    /// are words that stand for its owner, which an attacker tries too.
     ///
     /// # Errors
-    /// `password_too_short`, or `password_common` for one that everybody tries first.
-    pub fn fit_for_use(&self) -> Result<(), Fault> {
+    /// `password_too_short`, or `password_breached` for one that everybody tries first, or that is one of these words.
+    pub fn fit_for_use(&self, about: &[&str]) -> Result<(), Fault> {
         if self.0.chars().count() < PASSWORD_LEN_MIN {
             let why = format!("A password has {PASSWORD_LEN_MIN} characters at the least");
             return Err(Fault::invalid("password_too_short", why));
         }
-        if COMMON.contains(self.0.to_lowercase().as_str()) {
-            return Err(Fault::invalid(
-                "password_common",
-                "This password is among the first that anybody would try",
-            ));
+        let lower = Zeroizing::new(self.0.to_lowercase());
+        if COMMON.contains(lower.as_str()) {
+            let why =
+                "This password is on the lists of breached ones, among the first that anybody would try";
+            return Err(Fault::invalid("password_breached", why));
+        }
+        if about.iter().any(|word| is_little_more_than(&lower, &word.to_lowercase())) {
+            let why = "This password is little more than your name, your login or your company's name";
+            return Err(Fault::invalid("password_breached", why));
         }
         Ok(())
     }
+}
+
+/// Whether a password is a word with a few digits or signs around it.
+fn is_little_more_than(password: &str, word: &str) -> bool {
+    word.len() >= 4
+        && password.replace(word, "").chars().filter(|letter| letter.is_alphabetic()).count() < 4
+        && password.contains(word)
 }
 
 static COMMON: LazyLock<HashSet<&'static str>> =
@@ -78,6 +90,15 @@ static COMMON: LazyLock<HashSet<&'static str>> =
 pub struct PasswordHash(String);
 
 impl PasswordHash {
+    /// Of somebody who has not set a password yet: no password fits it.
+    pub(crate) fn none() -> Self {
+        Self(String::new())
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
     }
@@ -91,6 +112,14 @@ impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash(…)")
     }
+}
+
+/// A password to set, with the random salt of its hash.
+pub struct NewPassword {
+    /// The password.
+    pub password: Password,
+    /// The salt.
+    pub salt: [u8; 16],
 }
 
 /// The pool.
@@ -115,7 +144,8 @@ impl Passwords {
     }
 
     /// Hashes a new password.
-    pub(crate) async fn hash(&self, password: Password, salt: [u8; 16]) -> Result<PasswordHash, Fault> {
+    pub(crate) async fn hash(&self, new: NewPassword) -> Result<PasswordHash, Fault> {
+        let NewPassword { password, salt } = new;
         self.run(move || hash(&password, &salt)).await?
     }
 
@@ -193,14 +223,19 @@ mod tests {
 
     #[test]
     fn a_password_is_refused_rather_than_cut() {
-        let code = |text: &str| match Password::parse(text).and_then(|password| password.fit_for_use()) {
+        let about = ["ada.lovelace", "Acme"];
+        let code = |text: &str| match Password::parse(text).and_then(|password| password.fit_for_use(&about))
+        {
             Err(Fault::Invalid { code, .. }) => code,
             _ => "fine",
         };
         assert_eq!(code(&"z".repeat(1024)), "fine");
         assert_eq!(code(&"z".repeat(1025)), "password_too_long");
         assert_eq!(code("short"), "password_too_short");
-        assert_eq!(code("Password123"), "password_common");
+        assert_eq!(code("Password123"), "password_breached");
+        assert_eq!(code("ACME-2026!"), "password_breached");
+        assert_eq!(code("ada.lovelace1"), "password_breached");
+        assert_eq!(code("acme needs a pass phrase"), "fine");
         assert_eq!(code("correct horse battery staple"), "fine");
     }
 

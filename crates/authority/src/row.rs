@@ -32,8 +32,8 @@ pub(crate) trait Sealed: Sized {
     fn seal(&self, keys: &Keys) -> Seal;
     /// How events name the row with this id.
     fn subject(id: Id<Self::Noun>) -> Subject;
-    /// What gates need to know of it.
-    fn record(&self) -> Record;
+    /// What gates need to know of it, if anything.
+    fn record(&self) -> Option<Record>;
 }
 
 /// The row with this id.

@@ -1,8 +1,8 @@
 //! Services: what access can be restricted to. For the purge API, cached sites with their domains and cache nodes.
 
 use keygate_model::{
-    Action, Actor, CustomerId, Event, Permit, Position, Record, ServiceId, Services, Subject, Timestamp, id,
-    record::ServiceRecord,
+    Action, Actor, CustomerId, Event, Permit, Position, Record, ServiceId, Services, Subject, Timestamp,
+    authorization::Reach, id, record::ServiceRecord,
 };
 use rusqlite::{Connection, Row as SqlRow, params};
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use crate::{
     keys::{Keys, Seal},
     origin::Origin,
     row::{self, Sealed},
-    text, token,
+    text, token, user,
     write::Write,
 };
 
@@ -216,6 +216,14 @@ impl Authority {
                 Actor::Token { token, .. } => row::find::<token::Row>(db, keys, token)?.services,
                 _ => Services::All,
             };
+            let person = match actor {
+                Actor::Token { user: Some(user), .. } => user::find_in(db, keys, customer, user)?.reach(),
+                _ => Reach::All,
+            };
+            let reached = |id| match &person {
+                Reach::All => true,
+                Reach::Granted(grants) => grants.on(id).is_some(),
+            };
             let mut select = db.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM services WHERE customer_id = $1 AND deleted_at IS NULL ORDER BY created_at, id"
             ))?;
@@ -223,7 +231,7 @@ impl Authority {
             let mut services = Vec::new();
             while let Some(row) = rows.next()? {
                 let row = row::believe(db, Row::read(row, keys)?)?;
-                if reach.contains(row.id) {
+                if reach.contains(row.id) && reached(row.id) {
                     services.push(row);
                 }
             }
@@ -366,8 +374,8 @@ impl Sealed for Row {
         Subject::Service(id)
     }
 
-    fn record(&self) -> Record {
-        Record::Service(ServiceRecord { id: self.id, customer: self.customer })
+    fn record(&self) -> Option<Record> {
+        Some(Record::Service(ServiceRecord { id: self.id, customer: self.customer }))
     }
 }
 
@@ -380,6 +388,16 @@ pub(crate) fn find_in(
 ) -> Result<Row, Fault> {
     let row = row::find::<Row>(db, keys, id)?;
     if row.customer == customer { Ok(row) } else { Err(Fault::missing(id)) }
+}
+
+/// Refuses a service that is not a living one of this customer.
+pub(crate) fn is_living(write: &Write<'_>, customer: CustomerId, id: ServiceId) -> Result<(), Fault> {
+    let missing = || Fault::invalid("service_not_found", format!("Cannot find service '{id}'"));
+    match find_living(write.db(), write.keys(), customer, id) {
+        Ok(_) => Ok(()),
+        Err(Fault::Missing { .. } | Fault::Deleted { .. }) => Err(missing()),
+        Err(fault) => Err(fault),
+    }
 }
 
 fn find_living(db: &Connection, keys: &Keys, customer: CustomerId, id: ServiceId) -> Result<Row, Fault> {

@@ -22,11 +22,17 @@ use crate::{
     write::Write,
 };
 
+mod automation;
 mod create;
+mod import;
 mod read;
 mod sudo;
 
+pub use automation::AutomationOrder;
+pub(crate) use automation::{convert, find_living_of};
+pub(crate) use create::refuse;
 pub use create::{Idempotency, Order};
+pub use import::{Import, ImportOwner, ImportedSecret};
 
 /// A token as it is kept. The secret is not.
 #[derive(Clone, Debug)]
@@ -37,7 +43,15 @@ pub struct Row {
     /// Whose house.
     pub customer: CustomerId,
     /// Bound to whom.
-    pub user: UserId,
+    pub owner: Owner,
+    /// The person who made it, or who made the token that made it.
+    pub creator: Option<UserId>,
+    /// The token that asked for it; none where a password did, or an import.
+    pub parent: Option<TokenId>,
+    /// Whether its secret was made elsewhere.
+    pub foreign: bool,
+    /// The contract's `tls_access`. Kept and shown; Keygate serves no TLS resources.
+    pub tls_access: bool,
     /// What for.
     pub name: String,
     /// Its scopes, separated by a space.
@@ -92,7 +106,7 @@ pub struct Issued {
     pub secret: Secret,
 }
 
-const COLUMNS: &str = "id, digest, customer_id, user_id, name, scope, services, expires_at, second_factor, \
+const COLUMNS: &str = "id, digest, customer_id, user_id, role, creator_id, parent_id, foreign_secret, tls_access, name, scope, services, expires_at, second_factor, \
                        sudo_until, created_at, updated_at, revoked_at, position, mac";
 
 /// In integer columns: no such time. A word of its own, so that a lost value is not one.
@@ -133,7 +147,7 @@ impl Authority {
                     row.revoked_at = Some(write.origin().now);
                     row.touch(&write, events.len() as i64);
                     row.save(&mut write)?;
-                    events.push(Event::TokenDestroy { token: row.id, user: row.user, name: row.name });
+                    events.push(Event::TokenDestroy { token: row.id, user: row.user(), name: row.name });
                 }
             }
             if events.is_empty() {
@@ -149,19 +163,38 @@ impl Authority {
 }
 
 impl Row {
-    /// What the audit log tells of it when it is made.
-    fn told(&self, parent: Option<TokenId>) -> Event {
+    /// The person it is bound to; none of an automation token.
+    #[must_use]
+    pub fn user(&self) -> Option<UserId> {
+        match self.owner {
+            Owner::User(user) => Some(user),
+            Owner::Customer { .. } => None,
+        }
+    }
+
+    /// The role of an automation token.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        match &self.owner {
+            Owner::User(_) => None,
+            Owner::Customer { role } => Some(role),
+        }
+    }
+
+    /// What the audit log tells of it.
+    fn told(&self) -> NewToken {
         let expires_at =
             self.expires.date().and_then(|at| jiff::Timestamp::from_microsecond(at.micros()).ok());
-        Event::TokenCreate(NewToken {
+        NewToken {
             token: self.id,
-            user: self.user,
+            owner: self.owner.clone(),
+            creator: self.creator,
             name: self.name.clone(),
             scope: self.scope.clone(),
             services: self.services.clone(),
             expires_at: expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
-            parent,
-        })
+            parent: self.parent,
+        }
     }
 
     fn touch(&mut self, write: &Write<'_>, nth: i64) {
@@ -174,15 +207,20 @@ impl Row {
         write.reseal("tokens", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
             "INSERT INTO tokens ({COLUMNS})
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-             ON CONFLICT (id) DO UPDATE SET sudo_until = $10, updated_at = $12, revoked_at = $13, position = $14,
-             mac = $15"
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+             ON CONFLICT (id) DO UPDATE SET user_id = $4, role = $5, creator_id = $6, services = $12, sudo_until = $15,
+             updated_at = $17, revoked_at = $18, position = $19, mac = $20"
         ))?;
         upsert.execute(params![
             self.id.to_bytes(),
             self.digest.bytes(),
             self.customer.to_bytes(),
-            self.user.to_bytes(),
+            self.user().map(UserId::to_bytes),
+            self.role(),
+            self.creator.map(UserId::to_bytes),
+            self.parent.map(TokenId::to_bytes),
+            self.foreign,
+            self.tls_access,
             self.name,
             self.scope,
             stored_services(&self.services),
@@ -205,25 +243,37 @@ impl Sealed for Row {
     const COLUMNS: &'static str = COLUMNS;
 
     fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
-        let services = read_services(row.get_ref(6)?.as_str()?);
-        let expires: i64 = row.get(7)?;
+        let services = read_services(row.get_ref(11)?.as_str()?);
+        let expires: i64 = row.get(12)?;
+        let user = row.get::<_, Option<[u8; 16]>>(3)?.map(UserId::from_bytes);
+        let owner = match (user, row.get::<_, Option<String>>(4)?) {
+            (Some(user), None) => Some(Owner::User(user)),
+            (None, Some(role)) => Some(Owner::Customer { role }),
+            // Both, or neither: not a row of ours.
+            _ => None,
+        };
+        let known = services.is_some() && owner.is_some();
         let read = Self {
             id: TokenId::from_bytes(row.get(0)?),
             digest: Digest::from_bytes(row.get(1)?),
             customer: CustomerId::from_bytes(row.get(2)?),
-            user: UserId::from_bytes(row.get(3)?),
-            name: row.get(4)?,
-            scope: row.get(5)?,
-            services: services.clone().unwrap_or(Services::All),
+            owner: owner.unwrap_or(Owner::User(UserId::from_bits(0))),
+            creator: row.get::<_, Option<[u8; 16]>>(5)?.map(UserId::from_bytes),
+            parent: row.get::<_, Option<[u8; 16]>>(6)?.map(TokenId::from_bytes),
+            foreign: row.get(7)?,
+            tls_access: row.get(8)?,
+            name: row.get(9)?,
+            scope: row.get(10)?,
+            services: services.unwrap_or(Services::All),
             expires: read_time(expires).map_or(Expiry::Never, Expiry::At),
-            second_factor: row.get(8)?,
-            sudo_until: read_time(row.get(9)?),
-            created_at: Timestamp::from_micros(row.get(10)?),
-            updated_at: Timestamp::from_micros(row.get(11)?),
-            revoked_at: read_time(row.get(12)?),
-            position: Position(row.get(13)?),
+            second_factor: row.get(13)?,
+            sudo_until: read_time(row.get(14)?),
+            created_at: Timestamp::from_micros(row.get(15)?),
+            updated_at: Timestamp::from_micros(row.get(16)?),
+            revoked_at: read_time(row.get(17)?),
+            position: Position(row.get(18)?),
         };
-        let sealed = services.is_some() && read.seal(keys).is(row.get_ref(14)?.as_blob().unwrap_or_default());
+        let sealed = known && read.seal(keys).is(row.get_ref(19)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
     }
 
@@ -240,7 +290,12 @@ impl Sealed for Row {
             .blob(&self.id.to_bytes())
             .blob(self.digest.bytes())
             .blob(&self.customer.to_bytes())
-            .blob(&self.user.to_bytes())
+            .blob(id_bytes(self.user().map(UserId::to_bytes).as_ref()))
+            .text(self.role().unwrap_or_default())
+            .blob(id_bytes(self.creator.map(UserId::to_bytes).as_ref()))
+            .blob(id_bytes(self.parent.map(TokenId::to_bytes).as_ref()))
+            .int(i64::from(self.foreign))
+            .int(i64::from(self.tls_access))
             .text(&self.name)
             .text(&self.scope)
             .text(&stored_services(&self.services))
@@ -257,18 +312,19 @@ impl Sealed for Row {
         Subject::Token(id)
     }
 
-    fn record(&self) -> Record {
-        Record::Token(TokenRecord {
+    fn record(&self) -> Option<Record> {
+        Some(Record::Token(TokenRecord {
             id: self.id,
             digest: self.digest,
             customer: self.customer,
-            owner: Owner::User(self.user),
+            owner: self.owner.clone(),
             scope: self.scope.clone(),
             services: self.services.clone(),
             expires: self.expires,
             sudo_until: self.sudo_until,
+            foreign: self.foreign,
             revoked: self.revoked_at.is_some(),
-        })
+        }))
     }
 }
 
@@ -296,10 +352,37 @@ fn read_services(text: &str) -> Option<Services> {
     Services::only(ids?).ok()
 }
 
+fn id_bytes(id: Option<&[u8; 16]>) -> &[u8] {
+    id.map_or(&[], |id| &id[..])
+}
+
 /// A token that this permit reaches. What it does not reach is missing.
 fn find_for(permit: &Permit, db: &Connection, keys: &Keys, id: TokenId) -> Result<Row, Fault> {
     let row = row::find::<Row>(db, keys, id)?;
     let reaches_all = permit.proves_one_of(&[Action::TOKEN_REVOKE_ANY, Action::TOKEN_READ_ANY]).is_ok();
-    let own = matches!(permit.actor(), Actor::Token { token, user, .. } if user == Some(row.user) || token == row.id);
+    let own = matches!(permit.actor(), Actor::Token { token, user, .. }
+        if (user.is_some() && user == row.user()) || token == row.id);
     if row.customer == permit.customer() && (own || reaches_all) { Ok(row) } else { Err(Fault::missing(id)) }
+}
+
+/// How many living tokens a person has: revoked and expired ones do not count (CONTRACT §1).
+pub(crate) fn living_of(write: &Write<'_>, user: UserId) -> Result<i64, Fault> {
+    let mut select = write.db().prepare_cached(
+        "SELECT count(*) FROM tokens WHERE user_id = $1 AND revoked_at = $2 AND expires_at > $3",
+    )?;
+    let living = params![user.to_bytes(), NEVER, write.origin().now.micros()];
+    Ok(select.query_row(living, |row| row.get(0))?)
+}
+
+/// The role of a living automation token.
+pub(crate) fn role_of(write: &Write<'_>, id: TokenId) -> Result<String, Fault> {
+    let row = row::find::<Row>(write.db(), write.keys(), id)?;
+    row.role().map(str::to_owned).ok_or_else(|| Fault::missing(id))
+}
+
+/// What a token is called, for the events that it causes.
+pub(crate) fn name_of(db: &Connection, id: TokenId) -> Result<String, Fault> {
+    let mut select = db.prepare_cached("SELECT name FROM tokens WHERE id = $1")?;
+    let mut rows = select.query([id.to_bytes()])?;
+    Ok(rows.next()?.map(|row| row.get(0)).transpose()?.unwrap_or_default())
 }

@@ -1,26 +1,36 @@
 //! People.
 
 use keygate_model::{
-    CustomerId, Event, Permit, Position, Record, Subject, Timestamp, UserId, id,
+    Action, Actor, AuthorizationId, CustomerId, Permit, Position, Record, ServiceId, Subject, Timestamp,
+    UserId,
+    authorization::{Permission, Reach},
+    id,
     record::UserRecord,
     user::{Login, UserState},
 };
 use rusqlite::{Connection, Row as SqlRow, params};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     authority::Authority,
-    customer,
     factor::{Factor, FactorState},
     fault::Fault,
     keys::{Keys, Seal},
-    origin::Origin,
-    password::{Password, PasswordHash},
+    password::PasswordHash,
     row::{self, Sealed},
-    text,
     write::Write,
 };
 
+mod authorization;
 mod enrol;
+mod offboard;
+mod password;
+mod update;
+
+pub use authorization::{Authorization, NewAuthorization};
+pub use offboard::Converted;
+pub use update::{Changes, NewUser};
+pub(crate) use update::{is_possible_role, login_is_free, may_give};
 
 /// A person as they are kept.
 #[derive(Clone)]
@@ -40,6 +50,16 @@ pub struct Row {
     pub(crate) password: PasswordHash,
     /// Their second factor.
     pub factor: Factor,
+    /// What the code of the link hashes to that sets a new password; nothing where there is no such link.
+    pub(crate) reset: Vec<u8>,
+    /// Until when that link serves.
+    pub(crate) reset_until: Timestamp,
+    /// Whether they must set a new password before they may make a token.
+    pub must_change: bool,
+    /// Whether they are limited to the services in `grants`.
+    pub limited: bool,
+    /// What they may do on which service, if they are limited.
+    pub grants: Vec<Grant>,
     /// When they were added.
     pub created_at: Timestamp,
     /// When they were changed last.
@@ -47,120 +67,70 @@ pub struct Row {
     pub(crate) position: Position,
 }
 
-/// A person to add.
-pub struct NewUser {
-    /// Their id; draw it.
-    pub id: UserId,
-    /// What they will log in with.
-    pub login: Login,
-    /// What they are called.
-    pub name: String,
-    /// The name of their role.
-    pub role: String,
-    /// Their password.
-    pub password: Password,
-    /// Random salt for its hash.
-    pub salt: [u8; 16],
+/// What a person who is limited to services may do on one of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The id of this authorisation.
+    pub id: AuthorizationId,
+    /// On which service.
+    pub service: ServiceId,
+    /// What.
+    pub permission: Permission,
+    /// When it was given, in microseconds since 1970.
+    pub created_at: i64,
+    /// When it was changed last.
+    pub updated_at: i64,
 }
 
 const COLUMNS: &str = "id, customer_id, login, name, role, state, password, factor, factor_seed, factor_step, \
-                       factor_failures, factor_month, factor_month_failures, recovery, created_at, updated_at, \
-                       position, mac";
+                       factor_failures, factor_month, factor_month_failures, recovery, reset, reset_until, \
+                       must_change, limited, grants, created_at, updated_at, position, mac";
 
 impl Authority {
-    /// Adds a person. The command line's; people are invited over HTTP.
-    ///
-    /// # Errors
-    /// `role_invalid`, `password_*`, [`Fault::Taken`] for the login, [`Fault::Missing`] for the customer.
-    pub async fn create_user(&self, permit: &Permit, origin: &Origin, new: NewUser) -> Result<Row, Fault> {
-        permit.is_the_operators()?;
-        let NewUser { id, login, name, role, password, salt } = new;
-        let name = text::name("Name", &name)?;
-        if self.policy().role(&role).is_none() {
-            let why = format!("Role must be one of: {}", self.policy().role_names().join(", "));
-            return Err(Fault::invalid("role_invalid", why));
-        }
-        password.fit_for_use()?;
-        let password = self.passwords().hash(password, salt).await?;
-        let customer = permit.customer();
-        self.change(permit.actor(), origin, move |mut write| {
-            row::find::<customer::Row>(write.db(), write.keys(), customer)?;
-            if find_by_login(write.db(), write.keys(), &login)?.is_some() {
-                return Err(Fault::Taken { noun: "user", what: login.to_string() });
-            }
-            let (now, position) = (write.origin().now, write.position_of(0));
-            let (state, factor) = (UserState::Active, Factor::off());
-            let (created_at, updated_at) = (now, now);
-            let row = Row {
-                id,
-                customer,
-                login,
-                name,
-                role,
-                state,
-                password,
-                factor,
-                created_at,
-                updated_at,
-                position,
-            };
-            row.save(&mut write)?;
-            let event = Event::UserCreate { user: id, login: row.login.to_string(), role: row.role.clone() };
-            write.commit(&event, row)
-        })
-        .await
-    }
-
-    /// Locks a person out, or lets them in again. Their tokens follow at once.
-    ///
-    /// # Errors
-    /// [`Fault::Missing`]; storage faults.
-    pub async fn set_user_state(
-        &self,
-        permit: &Permit,
-        origin: &Origin,
-        user: UserId,
-        state: UserState,
-    ) -> Result<(), Fault> {
-        let event = match state {
-            UserState::Active => Event::UserUnlock { user },
-            UserState::Locked | UserState::Deleted => Event::UserLock { user },
-        };
-        self.change_user(permit, origin, user, move |row| {
-            row.state = state;
-            event
-        })
-        .await
-    }
-
-    /// Gives a person another role. Their tokens follow at once.
-    ///
-    /// # Errors
-    /// `role_invalid`; [`Fault::Missing`]; storage faults.
-    pub async fn set_user_role(
-        &self,
-        permit: &Permit,
-        origin: &Origin,
-        user: UserId,
-        role: &str,
-    ) -> Result<(), Fault> {
-        if self.policy().role(role).is_none() {
-            return Err(Fault::invalid("role_invalid", "no such role"));
-        }
-        let role = role.to_owned();
-        self.change_user(permit, origin, user, move |row| {
-            let old = std::mem::replace(&mut row.role, role.clone());
-            Event::UserUpdate { user, old, new: role }
-        })
-        .await
-    }
-
     /// A person of a customer.
     ///
     /// # Errors
     /// [`Fault::Missing`]; storage faults.
     pub async fn user(&self, customer: CustomerId, id: UserId) -> Result<Row, Fault> {
         self.read(move |db, keys| find_in(db, keys, customer, id)).await
+    }
+
+    /// Everybody in the customer who is not gone, the oldest first.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn users(&self, permit: &Permit) -> Result<Vec<Row>, Fault> {
+        permit.proves(Action::USER_READ_ANY)?;
+        let customer = permit.customer();
+        self.read(move |db, keys| of_customer(db, keys, customer)).await
+    }
+
+    /// A person whom this permit reaches: oneself, or with [`Action::USER_READ_ANY`] anybody of the customer.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`]; storage faults.
+    pub async fn user_for(&self, permit: &Permit, id: UserId) -> Result<Row, Fault> {
+        permit.proves_one_of(&[Action::USER_READ_SELF, Action::USER_READ_ANY])?;
+        if permit.proves(Action::USER_READ_ANY).is_err() && acting_user(permit) != Some(id) {
+            return Err(Fault::missing(id));
+        }
+        let row = self.user(permit.customer(), id).await?;
+        if row.state == UserState::Deleted { Err(Fault::missing(id)) } else { Ok(row) }
+    }
+
+    /// When a token of these people was used last.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn last_active(&self, people: Vec<UserId>) -> Result<Vec<Option<Timestamp>>, Fault> {
+        self.read(move |db, _| {
+            let mut select = db.prepare_cached(
+                "SELECT max(used_at) FROM marks JOIN tokens ON tokens.id = marks.token_id WHERE tokens.user_id = $1",
+            )?;
+            let mut last = |user: UserId| select.query_row([user.to_bytes()], |row| row.get::<_, Option<i64>>(0));
+            people.into_iter().map(|user| Ok(last(user)?.map(Timestamp::from_micros))).collect()
+        })
+        .await
     }
 
     /// The person with this login, for the command line.
@@ -180,29 +150,11 @@ impl Authority {
     pub async fn owner_of(&self, customer: CustomerId) -> Result<Option<UserId>, Fault> {
         self.read(move |db, _| {
             let mut select = db.prepare_cached(
-                "SELECT id FROM users WHERE customer_id = $1 AND role = 'superuser' ORDER BY created_at, id LIMIT 1",
+                "SELECT id FROM users WHERE customer_id = $1 AND role = 'superuser' AND state <> 'deleted'
+                 ORDER BY created_at, id LIMIT 1",
             )?;
             let mut rows = select.query([customer.to_bytes()])?;
             Ok(rows.next()?.map(|row| row.get(0)).transpose()?.map(UserId::from_bytes))
-        })
-        .await
-    }
-
-    async fn change_user(
-        &self,
-        permit: &Permit,
-        origin: &Origin,
-        user: UserId,
-        edit: impl FnOnce(&mut Row) -> Event + Send + 'static,
-    ) -> Result<(), Fault> {
-        permit.is_the_operators()?;
-        let customer = permit.customer();
-        self.change(permit.actor(), origin, move |mut write| {
-            let mut row = find_in(write.db(), write.keys(), customer, user)?;
-            let event = edit(&mut row);
-            row.touch(&write, 0);
-            row.save(&mut write)?;
-            write.commit(&event, ())
         })
         .await
     }
@@ -213,6 +165,31 @@ impl Row {
     #[must_use]
     pub fn has_factor(&self) -> bool {
         self.factor.state == FactorState::On
+    }
+
+    /// The services that they reach.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        if self.limited {
+            Reach::Granted(self.grants.iter().map(|grant| (grant.service, grant.permission)).collect())
+        } else {
+            Reach::All
+        }
+    }
+
+    /// Enters their grants in the index.
+    pub(crate) fn index_grants(&self, write: &Write<'_>) -> Result<(), Fault> {
+        let mut insert =
+            write.db().prepare_cached("INSERT INTO authorizations (id, user_id) VALUES ($1, $2)")?;
+        for grant in &self.grants {
+            insert.execute(params![grant.id.to_bytes(), self.id.to_bytes()])?;
+        }
+        Ok(())
+    }
+
+    /// Grants as their column has them.
+    fn grants_text(&self) -> String {
+        serde_json::to_value(&self.grants).unwrap_or_default().to_string()
     }
 
     /// Notes that the `nth` event of this change is about this row.
@@ -226,10 +203,11 @@ impl Row {
         write.reseal("users", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
             "INSERT INTO users ({COLUMNS})
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
              ON CONFLICT (id) DO UPDATE SET login = $3, name = $4, role = $5, state = $6, password = $7, factor = $8,
              factor_seed = $9, factor_step = $10, factor_failures = $11, factor_month = $12,
-             factor_month_failures = $13, recovery = $14, updated_at = $16, position = $17, mac = $18"
+             factor_month_failures = $13, recovery = $14, reset = $15, reset_until = $16, must_change = $17,
+             limited = $18, grants = $19, updated_at = $21, position = $22, mac = $23"
         ))?;
         upsert.execute(params![
             self.id.to_bytes(),
@@ -246,6 +224,11 @@ impl Row {
             self.factor.month,
             self.factor.month_failures,
             self.factor.recovery.join(" "),
+            self.reset,
+            self.reset_until.micros(),
+            self.must_change,
+            self.limited,
+            self.grants_text(),
             self.created_at.micros(),
             self.updated_at.micros(),
             self.position.0,
@@ -266,7 +249,8 @@ impl Sealed for Row {
         let state = UserState::of(&row.get::<_, String>(5)?);
         let factor_state = FactorState::of(&row.get::<_, String>(7)?);
         let recovery: String = row.get(13)?;
-        let known = login.is_some() && state.is_some() && factor_state.is_some();
+        let grants = serde_json::from_str(row.get_ref(18)?.as_str()?).ok();
+        let known = login.is_some() && state.is_some() && factor_state.is_some() && grants.is_some();
         let read = Self {
             id: UserId::from_bytes(row.get(0)?),
             customer: CustomerId::from_bytes(row.get(1)?),
@@ -284,11 +268,16 @@ impl Sealed for Row {
                 month_failures: row.get(12)?,
                 recovery: recovery.split(' ').filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
             },
-            created_at: Timestamp::from_micros(row.get(14)?),
-            updated_at: Timestamp::from_micros(row.get(15)?),
-            position: Position(row.get(16)?),
+            reset: row.get(14)?,
+            reset_until: Timestamp::from_micros(row.get(15)?),
+            must_change: row.get(16)?,
+            limited: row.get(17)?,
+            grants: grants.unwrap_or_default(),
+            created_at: Timestamp::from_micros(row.get(19)?),
+            updated_at: Timestamp::from_micros(row.get(20)?),
+            position: Position(row.get(21)?),
         };
-        let sealed = known && read.seal(keys).is(row.get_ref(17)?.as_blob().unwrap_or_default());
+        let sealed = known && read.seal(keys).is(row.get_ref(22)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
     }
 
@@ -316,6 +305,11 @@ impl Sealed for Row {
             .int(self.factor.month)
             .int(self.factor.month_failures)
             .text(&self.factor.recovery.join(" "))
+            .blob(&self.reset)
+            .int(self.reset_until.micros())
+            .int(i64::from(self.must_change))
+            .int(i64::from(self.limited))
+            .text(&self.grants_text())
             .int(self.created_at.micros())
             .int(self.updated_at.micros())
             .int(self.position.0)
@@ -325,13 +319,15 @@ impl Sealed for Row {
         Subject::User(id)
     }
 
-    fn record(&self) -> Record {
-        Record::User(UserRecord {
+    fn record(&self) -> Option<Record> {
+        Some(Record::User(UserRecord {
             id: self.id,
             customer: self.customer,
             role: self.role.clone(),
             state: self.state,
-        })
+            reach: self.reach(),
+            has_factor: self.has_factor(),
+        }))
     }
 }
 
@@ -342,7 +338,30 @@ pub(crate) fn find_in(db: &Connection, keys: &Keys, customer: CustomerId, id: Us
 }
 
 pub(crate) fn find_by_login(db: &Connection, keys: &Keys, login: &Login) -> Result<Option<Row>, Fault> {
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE login = $1"))?;
+    let mut select =
+        db.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE login = $1 AND state <> 'deleted'"))?;
     let mut rows = select.query([login.as_str()])?;
     rows.next()?.map(|row| row::believe(db, Row::read(row, keys)?)).transpose()
+}
+
+/// Everybody in a customer who is not gone, the oldest first.
+pub(crate) fn of_customer(db: &Connection, keys: &Keys, customer: CustomerId) -> Result<Vec<Row>, Fault> {
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM users WHERE customer_id = $1 AND state <> 'deleted' ORDER BY created_at, id"
+    ))?;
+    let mut rows = select.query([customer.to_bytes()])?;
+    let mut people = Vec::new();
+    while let Some(row) = rows.next()? {
+        people.push(row::believe(db, Row::read(row, keys)?)?);
+    }
+    Ok(people)
+}
+
+/// The person behind a permit, if it is a person's.
+pub(crate) fn acting_user(permit: &Permit) -> Option<UserId> {
+    match permit.actor() {
+        Actor::Token { user, .. } => user,
+        Actor::Person { user, .. } => Some(user),
+        Actor::Operator { .. } | Actor::Stranger => None,
+    }
 }

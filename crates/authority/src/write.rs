@@ -58,6 +58,11 @@ impl Write<'_> {
         self.origin
     }
 
+    /// Who acts.
+    pub(crate) fn actor(&self) -> Actor {
+        self.actor
+    }
+
     /// Says who acts, where that is known only now: a person is a stranger until their login is found.
     pub(crate) fn act_as(&mut self, actor: Actor) {
         self.actor = actor;

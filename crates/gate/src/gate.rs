@@ -6,11 +6,11 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Ask, Batch, Deny, Digest, Policy, Position, Record, ServiceId, Subject, Timestamp, Unsure, Verdict, Want,
-    decide,
+    Ask, Batch, Circumstances, Deny, Digest, Policy, Position, Record, ServiceId, Subject, Timestamp, Unsure,
+    Verdict, Want, decide,
     decide::WantedService,
     policy::{Access, Matched, Unmatched},
-    token::Kind,
+    token::{Foreign, Kind},
 };
 
 use crate::{
@@ -26,6 +26,8 @@ pub struct Gate {
     open: AtomicBool,
     /// The log that it follows was tampered with: what it holds may be behind, and nothing can tell by how much.
     distrusted: AtomicBool,
+    /// Some of its tokens were imported: their secrets may look like anything.
+    foreign: AtomicBool,
 }
 
 impl Gate {
@@ -39,6 +41,7 @@ impl Gate {
             usage: Usage::new(),
             open: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
+            foreign: AtomicBool::new(false),
         }
     }
 
@@ -63,7 +66,16 @@ impl Gate {
         if batch.records.contains(&Record::Broken(Subject::None)) {
             self.distrusted.store(true, Ordering::Release);
         }
+        if batch.records.iter().any(|record| matches!(record, Record::Token(token) if token.foreign)) {
+            self.foreign.store(true, Ordering::Release);
+        }
         self.replica.apply(batch);
+    }
+
+    /// Whether secrets that were made elsewhere are worth a look-up.
+    #[must_use]
+    pub fn foreign(&self) -> Foreign {
+        if self.foreign.load(Ordering::Acquire) { Foreign::Accepted } else { Foreign::Refused }
     }
 
     /// The position that has been applied.
@@ -100,30 +112,29 @@ impl Gate {
             }
             Err(Unmatched::Ambiguous) => return Verdict::Deny(Deny::AmbiguousPath),
         };
-        if ask.secret.kind() == Kind::Session {
+        if ask.secret.kind() == Some(Kind::Session) {
             return Verdict::Deny(Deny::Kind);
         }
-        self.decide(&digest, &want, Some(client), now)
+        self.judge(&digest, &want, Circumstances { now, client: Some(client.ip) }, Some(client))
     }
 
-    /// Decides whether the token with this digest may do what is wanted. Every other question ends here. With a client,
-    /// an allowed use is noted.
+    /// Decides whether the token with this digest may do what is wanted: for those who have let a request in and need to
+    /// know one thing more.
     #[must_use]
-    pub fn decide(
-        &self,
-        digest: &Digest,
-        want: &Want,
-        client: Option<Client<'_>>,
-        now: Timestamp,
-    ) -> Verdict {
+    pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
+        self.judge(digest, want, at, None)
+    }
+
+    /// Every question ends here. With a client, an allowed use is noted.
+    fn judge(&self, digest: &Digest, want: &Want, at: Circumstances, client: Option<Client<'_>>) -> Verdict {
         if !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
         let with_sudo = self.policy.needs_sudo(want.action);
         let verdict = self.replica.look(digest, with_sudo, |standing, slot| {
-            let verdict = decide(&self.policy, standing, want, now);
+            let verdict = decide(&self.policy, standing, want, at);
             if let (Verdict::Allow(_), Some(client)) = (&verdict, client) {
-                self.usage.mark(&slot.used_at, standing.token, now, client);
+                self.usage.mark(&slot.used_at, standing.token, at.now, client);
             }
             verdict
         });

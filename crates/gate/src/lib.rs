@@ -8,6 +8,7 @@ mod replica;
 mod shelf;
 mod table;
 mod usage;
+mod word;
 
 pub use gate::Gate;
 pub use usage::{Client, Mark};

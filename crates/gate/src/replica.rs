@@ -3,10 +3,9 @@
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU8, Ordering},
     },
 };
 
@@ -14,7 +13,8 @@ use arc_swap::ArcSwap;
 use keygate_model::{
     ActionSet, Actor, Batch, CustomerId, Digest, Expiry, Policy, Position, Record, ServiceId, Services,
     Standing, Subject, Timestamp, TokenId, Unsure, UserId,
-    customer::CustomerState,
+    authorization::Reach,
+    customer::{CustomerState, Rules},
     record::{CustomerRecord, Owner, TokenRecord, UserRecord},
     user::UserState,
 };
@@ -22,6 +22,9 @@ use keygate_model::{
 use crate::{
     shelf::{Shelf, ShelfEnd},
     table::{Count, Entry, Key, NEVER, Slot, Table},
+    word::{
+        ACTIVE, DELETED, IdHash, LOCKED, OwnerEntry, OwnerWord, REACH_LIMITED, RULED, UNKNOWN, WITHOUT_FACTOR,
+    },
 };
 
 /// A role's number when the policy has no such role.
@@ -34,6 +37,8 @@ pub(crate) struct Replica {
     customers: Shelf<OnceLock<CustomerEntry>>,
     grants: Shelf<OnceLock<Grant>>,
     services: papaya::HashMap<ServiceId, CustomerId, IdHash>,
+    /// What the people reach who are limited to services.
+    reaches: papaya::HashMap<UserId, Reach, IdHash>,
     /// Tokens on which sudo was started, and until when it lasts. Few, and asked for by few actions.
     sudo: papaya::HashMap<TokenId, Timestamp, IdHash>,
     policy: Arc<Policy>,
@@ -42,61 +47,11 @@ pub(crate) struct Replica {
     position: AtomicI64,
 }
 
-/// Whom a token is bound to, as one word, so that the owners of a hundred thousand tokens stay in the cache: the place
-/// of the customer in the upper half, then the number of the role, then the state.
-#[derive(Default)]
-struct OwnerEntry(AtomicU64);
-
-/// The word, taken apart.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct OwnerWord {
-    customer: u32,
-    role: u16,
-    state: u8,
-}
-
-impl OwnerEntry {
-    fn load(&self) -> OwnerWord {
-        let word = self.0.load(Ordering::Acquire);
-        OwnerWord { customer: (word >> 32) as u32, role: (word >> 8) as u16, state: word as u8 }
-    }
-
-    fn store(&self, word: OwnerWord) {
-        self.0.store(word.pack(), Ordering::Release);
-    }
-}
-
-impl OwnerWord {
-    fn pack(self) -> u64 {
-        u64::from(self.customer) << 32 | u64::from(self.role) << 8 | u64::from(self.state)
-    }
-}
-
-/// Hashes ids, which are random already, by taking half of them.
-type IdHash = BuildHasherDefault<IdHasher>;
-
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u128(&mut self, bits: u128) {
-        self.0 = bits as u64 ^ (bits >> 64) as u64;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
-
 struct CustomerEntry {
     id: CustomerId,
+    /// The state, and what sets the customer apart.
     state: AtomicU8,
+    rules: ArcSwap<Rules>,
 }
 
 /// What a token was given: many tokens share one.
@@ -105,12 +60,6 @@ struct Grant {
     scope: Option<ActionSet>,
     services: Services,
 }
-
-/// States of owners and customers as bytes. Zero: named by somebody, and not yet told of, or not to be believed.
-const UNKNOWN: u8 = 0;
-const ACTIVE: u8 = 1;
-const LOCKED: u8 = 2;
-const DELETED: u8 = 3;
 
 /// What only the writer needs.
 #[derive(Default)]
@@ -140,6 +89,7 @@ impl Replica {
             customers: Shelf::new(),
             grants: Shelf::new(),
             services: papaya::HashMap::default(),
+            reaches: papaya::HashMap::default(),
             sudo: papaya::HashMap::default(),
             roles,
             policy,
@@ -167,8 +117,17 @@ impl Replica {
         let grant = self.grants.get(entry.grant)?.get()?;
         let customer = self.customers.get(owner.customer)?.get()?;
         let role = self.roles.get(usize::from(owner.role));
-        let customer_state = customer.state.load(Ordering::Acquire);
-        let unsure = if owner.state == UNKNOWN || customer_state == UNKNOWN {
+        let customer_word = customer.state.load(Ordering::Acquire);
+        let customer_state = customer_word & !RULED;
+        let rules = (customer_word & RULED != 0).then(|| customer.rules.load());
+        let reaches;
+        let reach = if owner.flags & REACH_LIMITED == 0 {
+            Some(&Reach::All)
+        } else {
+            reaches = self.reaches.pin();
+            reaches.get(&entry.user)
+        };
+        let unsure = if owner.state == UNKNOWN || customer_state == UNKNOWN || reach.is_none() {
             Some(Unsure::OwnerMissing)
         } else if grant.scope.is_none() || role.is_none() {
             Some(Unsure::Unsupported)
@@ -183,6 +142,7 @@ impl Replica {
             scope: grant.scope.unwrap_or_default(),
             role: role.map_or(ActionSet::EMPTY, |(_, set)| *set),
             services: &grant.services,
+            reach: reach.unwrap_or(&Reach::All),
             expires: expiry(entry.expires),
             sudo_until: if with_sudo { self.sudo.pin().get(&entry.id).copied() } else { None },
             owner_state: match owner.state {
@@ -195,6 +155,8 @@ impl Replica {
             } else {
                 CustomerState::Suspended
             },
+            rules: rules.as_deref().map_or(Rules::none(), AsRef::as_ref),
+            lacks_factor: owner.flags & WITHOUT_FACTOR != 0,
             unsure,
         };
         Some(see(&standing, slot))
@@ -239,12 +201,17 @@ impl Replica {
     fn apply_customer(&self, desk: &mut Desk, record: &CustomerRecord) {
         let state = match record.state {
             CustomerState::Active => ACTIVE,
-            CustomerState::Suspended => LOCKED,
+            CustomerState::Suspended | CustomerState::Closed => LOCKED,
         };
+        let ruled = if record.rules == Rules::default() { 0 } else { RULED };
         if let Some(entry) =
             self.customer_place(desk, record.id).and_then(|place| self.customers.get(place)?.get())
         {
-            entry.state.store(state, Ordering::Release);
+            // First what the flag points to, then the flag.
+            if ruled != 0 {
+                entry.rules.store(record.rules.clone().into());
+            }
+            entry.state.store(state | ruled, Ordering::Release);
         }
     }
 
@@ -259,7 +226,15 @@ impl Replica {
             let word = entry.load();
             // People do not move between customers. Where two records disagree, neither is believed.
             let state = if self.is_customer(word.customer, record.customer) { state } else { UNKNOWN };
-            entry.store(OwnerWord { role: self.role_number(&record.role), state, ..word });
+            let mut flags = if record.has_factor { 0 } else { WITHOUT_FACTOR };
+            if record.reach != Reach::All {
+                flags |= REACH_LIMITED;
+                self.reaches.pin().insert(record.id, record.reach.clone());
+            }
+            entry.store(OwnerWord { flags, role: self.role_number(&record.role), state, ..word });
+            if record.reach == Reach::All {
+                self.reaches.pin().remove(&record.id);
+            }
         }
     }
 
@@ -323,7 +298,7 @@ impl Replica {
                 self.services.pin().remove(&id);
             }
             Subject::Token(id) => self.tokens.load().remove_by_id(&mut desk.count, id),
-            Subject::None => {}
+            Subject::None | Subject::Invitation(_) => {}
         }
     }
 
@@ -332,7 +307,8 @@ impl Replica {
             return Some(*place);
         }
         let (place, entry) = self.customers.add(&mut desk.customers_end)?;
-        entry.get_or_init(|| CustomerEntry { id, state: AtomicU8::new(UNKNOWN) });
+        let rules = ArcSwap::from_pointee(Rules::default());
+        entry.get_or_init(|| CustomerEntry { id, state: AtomicU8::new(UNKNOWN), rules });
         desk.customers.insert(id, place);
         Some(place)
     }
@@ -349,7 +325,7 @@ impl Replica {
         }
         let customer = self.customer_place(desk, customer)?;
         let (place, entry) = self.owners.add(&mut desk.owners_end)?;
-        entry.store(OwnerWord { customer, role, state });
+        entry.store(OwnerWord { customer, flags: 0, role, state });
         desk.owners.insert(key, place);
         Some(place)
     }

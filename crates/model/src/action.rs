@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Action(u8);
 
 /// The names of Keygate's own actions, in the order of the constants. `policy/keygate.toml` must name each.
-pub const OWN: [&str; 19] = [
+pub const OWN: [&str; 40] = [
     "token:create",
     "token:read",
     "token:read_any",
@@ -28,6 +28,27 @@ pub const OWN: [&str; 19] = [
     "purge:key",
     "purge:url",
     "purge:all",
+    "automation_token:create",
+    "automation_token:mint",
+    "automation_token:read",
+    "user:read_any",
+    "user:create",
+    "user:update_self",
+    "user:update_any",
+    "user:delete",
+    "password:change",
+    "password:reset",
+    "factor:enrol",
+    "factor:disable",
+    "invitation:read",
+    "invitation:create",
+    "invitation:delete",
+    "customer:update",
+    "customer:delete",
+    "authorization:read",
+    "authorization:update",
+    "role:read",
+    "billing:read",
 ];
 
 impl Action {
@@ -69,6 +90,48 @@ impl Action {
     pub const PURGE_URL: Self = Self(17);
     /// Purge everything of a service.
     pub const PURGE_ALL: Self = Self(18);
+    /// Make an automation token: a person's, in sudo.
+    pub const AUTOMATION_TOKEN_CREATE: Self = Self(19);
+    /// Make an automation token with an automation token. In no scope that does not name it.
+    pub const AUTOMATION_TOKEN_MINT: Self = Self(20);
+    /// See the automation tokens of the customer.
+    pub const AUTOMATION_TOKEN_READ: Self = Self(21);
+    /// See everybody in the customer.
+    pub const USER_READ_ANY: Self = Self(22);
+    /// Add a person.
+    pub const USER_CREATE: Self = Self(23);
+    /// Change one's own name or login.
+    pub const USER_UPDATE_SELF: Self = Self(24);
+    /// Change, lock and unlock anybody in the customer, and their role.
+    pub const USER_UPDATE_ANY: Self = Self(25);
+    /// Remove a person.
+    pub const USER_DELETE: Self = Self(26);
+    /// Change one's own password, by showing the old one.
+    pub const PASSWORD_CHANGE: Self = Self(27);
+    /// Ask for a link that sets a new password.
+    pub const PASSWORD_RESET: Self = Self(28);
+    /// Set up one's own second factor.
+    pub const FACTOR_ENROL: Self = Self(29);
+    /// Take one's own second factor away.
+    pub const FACTOR_DISABLE: Self = Self(30);
+    /// See who is invited.
+    pub const INVITATION_READ: Self = Self(31);
+    /// Invite somebody, to a role no wider than one's own.
+    pub const INVITATION_CREATE: Self = Self(32);
+    /// Take an invitation back.
+    pub const INVITATION_DELETE: Self = Self(33);
+    /// Change the customer and its settings.
+    pub const CUSTOMER_UPDATE: Self = Self(34);
+    /// Close the customer.
+    pub const CUSTOMER_DELETE: Self = Self(35);
+    /// See who is limited to which services.
+    pub const AUTHORIZATION_READ: Self = Self(36);
+    /// Change who is limited to which services.
+    pub const AUTHORIZATION_UPDATE: Self = Self(37);
+    /// See roles, permissions and groups.
+    pub const ROLE_READ: Self = Self(38);
+    /// See what is billed. Nothing of Keygate's own; what sets the billing role apart, also for invitations.
+    pub const BILLING_READ: Self = Self(39);
 
     /// The action with this number; policies number theirs after [`OWN`].
     #[must_use]

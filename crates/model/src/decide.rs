@@ -1,8 +1,11 @@
 //! The law: the one function that decides (DESIGN §3). Every carrier, every adapter, every handler ends here.
 
+use std::net::IpAddr;
+
 use crate::{
     action::{Action, ActionSet},
-    customer::CustomerState,
+    authorization::Reach,
+    customer::{CustomerState, Rules},
     id::{CustomerId, ServiceId, TokenId},
     permit::{Actor, Permit},
     policy::Policy,
@@ -27,6 +30,8 @@ pub struct Standing<'a> {
     pub role: ActionSet,
     /// What it is limited to.
     pub services: &'a Services,
+    /// What its owner is limited to. An automation token's owner is its customer, and limited by nothing.
+    pub reach: &'a Reach,
     /// Until when it is alive.
     pub expires: Expiry,
     /// Until when sudo lasts on it.
@@ -35,6 +40,10 @@ pub struct Standing<'a> {
     pub owner_state: UserState,
     /// Whether its customer may act.
     pub customer_state: CustomerState,
+    /// What its customer rules for all of its tokens.
+    pub rules: &'a Rules,
+    /// Whether its owner is a person without a second factor.
+    pub lacks_factor: bool,
     /// What the one who looked this up is not sure of.
     pub unsure: Option<Unsure>,
 }
@@ -55,6 +64,15 @@ pub enum WantedService {
     Known(ServiceId, CustomerId),
     /// There is no such service.
     Unknown,
+}
+
+/// When and from where something is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// When.
+    pub now: Timestamp,
+    /// The client's address. None: nobody knows, and then only a customer that limits nothing is served.
+    pub client: Option<IpAddr>,
 }
 
 /// The answer.
@@ -96,20 +114,30 @@ pub enum Deny {
     OwnerDisabled,
     /// Its customer is suspended.
     CustomerSuspended,
+    /// It is used from outside of its customer's networks.
+    Network,
+    /// Its customer wants a second factor of everybody, and its owner has none.
+    FactorMissing,
     /// It may only read, and this is no reading.
     ReadOnly(Action),
     /// Its scope does not contain the action.
     Scope(Action),
     /// Its owner's role does not contain the action.
     Role(Action),
+    /// Its customer has switched the action off.
+    Forbidden(Action),
     /// It is limited to services, and this is about the whole account.
     Account(Action),
     /// No such service in this customer.
     ServiceUnknown,
     /// The service is not among those it is limited to.
     Service(ServiceId),
+    /// The service is among those its owner reaches, and what they may do there does not contain the action.
+    Permission(ServiceId, Action),
     /// A password is needed first.
     Sudo,
+    /// Only for a person who has just shown their password.
+    Interactive,
     /// No route of the policy matches.
     NoRoute,
     /// The path can be read in two ways.
@@ -133,13 +161,24 @@ impl Deny {
             Self::Expired { .. } => "token_expired",
             Self::OwnerDisabled => "owner_disabled",
             Self::CustomerSuspended => "tenant_suspended",
+            Self::Network => "ip_not_allowed",
+            Self::FactorMissing => "two_factor_required",
+            Self::Scope(Action::AUTOMATION_TOKEN_MINT) | Self::Role(Action::AUTOMATION_TOKEN_MINT) => {
+                "minting_not_allowed"
+            }
             Self::ReadOnly(_) => "read_only",
             Self::Scope(_) => "insufficient_scope",
             Self::Role(_) => "insufficient_role",
+            Self::Forbidden(Action::AUTOMATION_TOKEN_MINT | Action::AUTOMATION_TOKEN_CREATE) => {
+                "minting_not_allowed"
+            }
+            Self::Forbidden(_) => "switched_off",
             Self::Account(_) => "service_limited",
             Self::ServiceUnknown => "service_not_found",
             Self::Service(_) => "service_not_granted",
+            Self::Permission(..) => "insufficient_permission",
             Self::Sudo => "sudo_required",
+            Self::Interactive => "interactive_only",
             Self::NoRoute => "no_rule",
             Self::AmbiguousPath => "ambiguous_path",
             Self::MethodOverride => "method_override_refused",
@@ -176,25 +215,33 @@ impl Unsure {
 /// Decides from what is true now:
 ///
 /// ```text
-/// authority = actions(scope) ∩ actions(role of the owner now) ∩ services listed ∩ customer, owner, expiry, sudo
+/// authority = actions(scope) ∩ actions(role of the owner now) ∩ services listed ∩ services its owner reaches
+///           ∩ customer, its networks, owner, second factor, expiry, sudo
 /// ```
 #[must_use]
-pub fn decide(policy: &Policy, standing: &Standing<'_>, want: &Want, now: Timestamp) -> Verdict {
+pub fn decide(policy: &Policy, standing: &Standing<'_>, want: &Want, at: Circumstances) -> Verdict {
     if let Some(unsure) = standing.unsure {
         return Verdict::CannotTell(unsure);
     }
-    let service = match alive(standing, now)
-        .and_then(|()| granted(policy, standing, want.action))
-        .and_then(|()| reachable(standing, want.service))
+    let action = asked(policy, standing.actor, want.action);
+    let service = match alive(standing, at.now)
+        .and_then(|()| admitted(policy, standing, action, at))
+        .and_then(|()| granted(policy, standing, action))
+        .and_then(|()| reachable(policy, standing, action, want.service))
+        .and_then(|service| in_sudo(policy, standing, action, at.now).map(|()| service))
     {
         Ok(service) => service,
         Err(deny) => return Verdict::Deny(deny),
     };
-    let in_sudo = standing.sudo_until.is_some_and(|until| now < until);
-    if policy.needs_sudo(want.action) && !in_sudo {
-        return Verdict::Deny(Deny::Sudo);
+    Verdict::Allow(Permit::granted(standing.actor, action, standing.customer, service))
+}
+
+/// What is asked of this actor: a machine needs another action for some of what a person does in sudo.
+fn asked(policy: &Policy, actor: Actor, action: Action) -> Action {
+    match actor {
+        Actor::Token { user: None, .. } => policy.for_machines(action),
+        _ => action,
     }
-    Verdict::Allow(Permit::granted(standing.actor, want.action, standing.customer, service))
 }
 
 /// The credential, its owner and its customer may act at all.
@@ -213,6 +260,17 @@ fn alive(standing: &Standing<'_>, now: Timestamp) -> Result<(), Deny> {
     Ok(())
 }
 
+/// The request comes from where it may, and its owner has the second factor that they must.
+fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circumstances) -> Result<(), Deny> {
+    if !standing.rules.networks.admit(at.client) && !policy.is_from_anywhere(action) {
+        return Err(Deny::Network);
+    }
+    if standing.rules.force_factor && standing.lacks_factor && !policy.is_without_factor(action) {
+        return Err(Deny::FactorMissing);
+    }
+    Ok(())
+}
+
 /// Scope and role both contain the action.
 fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(), Deny> {
     if !standing.scope.contains(action) {
@@ -222,19 +280,46 @@ fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(
     if !standing.role.contains(action) {
         return Err(Deny::Role(action));
     }
-    if standing.services.is_limited() && policy.is_account_wide(action) {
+    if standing.rules.forbids.contains(action) {
+        return Err(Deny::Forbidden(action));
+    }
+    let limited_person = *standing.reach != Reach::All && !policy.reads().contains(action);
+    if (standing.services.is_limited() || limited_person) && policy.is_account_wide(action) {
         return Err(Deny::Account(action));
     }
     Ok(())
 }
 
-/// The service exists, belongs to the same customer, and is listed if there is a list. Foreign is the same as missing.
-fn reachable(standing: &Standing<'_>, wanted: Option<WantedService>) -> Result<Option<ServiceId>, Deny> {
-    match wanted {
-        None => Ok(None),
-        Some(WantedService::Known(id, customer)) if customer == standing.customer => {
-            if standing.services.contains(id) { Ok(Some(id)) } else { Err(Deny::Service(id)) }
-        }
-        Some(WantedService::Known(..) | WantedService::Unknown) => Err(Deny::ServiceUnknown),
+/// The service exists, belongs to the same customer, is listed if there is a list, and its owner may do this there.
+/// Foreign is the same as missing.
+fn reachable(
+    policy: &Policy,
+    standing: &Standing<'_>,
+    action: Action,
+    wanted: Option<WantedService>,
+) -> Result<Option<ServiceId>, Deny> {
+    let id = match wanted {
+        None => return Ok(None),
+        Some(WantedService::Known(id, customer)) if customer == standing.customer => id,
+        Some(WantedService::Known(..) | WantedService::Unknown) => return Err(Deny::ServiceUnknown),
+    };
+    if !standing.services.contains(id) {
+        return Err(Deny::Service(id));
     }
+    if let Reach::Granted(grants) = standing.reach {
+        let permission = grants.on(id).ok_or(Deny::Service(id))?;
+        if !policy.permission(permission).contains(action) {
+            return Err(Deny::Permission(id, action));
+        }
+    }
+    Ok(Some(id))
+}
+
+/// A password was shown lately, where the action needs that.
+fn in_sudo(policy: &Policy, standing: &Standing<'_>, action: Action, now: Timestamp) -> Result<(), Deny> {
+    let in_sudo = standing.sudo_until.is_some_and(|until| now < until);
+    if policy.is_for_people(action) && !in_sudo {
+        return Err(Deny::Interactive);
+    }
+    if policy.needs_sudo(action) && !in_sudo { Err(Deny::Sudo) } else { Ok(()) }
 }

@@ -1,12 +1,16 @@
 //! Events: what happened. A closed list, because the only way to commit a change is to name one of these, and because
 //! gates, the audit log and notices all read them. The names are the contract's (CONTRACT §14).
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    id::{CustomerId, ServiceId, TokenId, UserId},
+    authorization::Permission,
+    id::{AuthorizationId, CustomerId, InvitationId, ServiceId, TokenId, UserId},
+    record::Owner,
     service::Services,
 };
+
+mod tell;
 
 /// The sequence number of an event. Order of positions = order of commits, always; the first is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -33,6 +37,8 @@ pub enum Subject {
     Service(ServiceId),
     /// A token.
     Token(TokenId),
+    /// An invitation.
+    Invitation(InvitationId),
 }
 
 /// Why a login failed. Ends up in the audit log, never in the answer.
@@ -90,7 +96,9 @@ pub struct NewToken {
     /// Which.
     pub token: TokenId,
     /// Bound to whom.
-    pub user: UserId,
+    pub owner: Owner,
+    /// The person who made it, or who made the token that made it.
+    pub creator: Option<UserId>,
     /// What for.
     pub name: String,
     /// Its scopes, separated by a space.
@@ -113,14 +121,14 @@ pub enum Event {
         /// Its name.
         name: String,
     },
-    /// A customer was suspended or resumed.
+    /// A customer was changed.
     CustomerUpdate {
         /// Which.
         customer: CustomerId,
-        /// Its state before.
-        old: &'static str,
-        /// Its state now.
-        new: &'static str,
+        /// Changed fields, before.
+        old: Value,
+        /// Changed fields, now.
+        new: Value,
     },
     /// A person was added.
     UserCreate {
@@ -141,15 +149,68 @@ pub enum Event {
         /// Who.
         user: UserId,
     },
-    /// A person's role changed.
+    /// A person was changed.
     UserUpdate {
         /// Who.
         user: UserId,
-        /// Their role before.
-        old: String,
-        /// Their role now.
-        new: String,
+        /// Changed fields, before.
+        old: Value,
+        /// Changed fields, now.
+        new: Value,
+        /// Whether they may do more now.
+        promoted: bool,
     },
+    /// A person was removed.
+    UserDestroy {
+        /// Who.
+        user: UserId,
+        /// Their login.
+        login: String,
+    },
+    /// A person has another password.
+    UserPasswordUpdate {
+        /// Who.
+        user: UserId,
+    },
+    /// A link that sets a new password was asked for.
+    UserPasswordReset {
+        /// For whom; nobody, if nobody has the login.
+        user: Option<UserId>,
+    },
+    /// Somebody was invited.
+    InvitationSent {
+        /// The invitation.
+        invitation: InvitationId,
+        /// Whom.
+        email: String,
+        /// To which role.
+        role: String,
+    },
+    /// An invitation was taken up.
+    InvitationAccept {
+        /// The invitation.
+        invitation: InvitationId,
+        /// Who came of it.
+        user: UserId,
+    },
+    /// An invitation was taken back.
+    InvitationDelete {
+        /// The invitation.
+        invitation: InvitationId,
+        /// Who had been invited.
+        email: String,
+    },
+    /// A person may do something on a service.
+    AuthorizationCreate(Granted),
+    /// What a person may do on a service changed.
+    AuthorizationUpdate {
+        /// What they may do now.
+        now: Granted,
+        /// What they might do before.
+        old: Permission,
+    },
+    /// A person may do nothing on a service any more, by this.
+    AuthorizationDelete(Granted),
     /// A person showed their password, and their second factor if they have one.
     UserLogin {
         /// Who.
@@ -215,177 +276,42 @@ pub enum Event {
     },
     /// A token was made.
     TokenCreate(NewToken),
+    /// An existing API key was taken over as a token.
+    ApiKeyCreate(NewToken),
+    /// A person's token became an automation token, with the same secret.
+    TokenConvert {
+        /// What it is now.
+        now: NewToken,
+        /// Whose it was.
+        user: UserId,
+    },
     /// A token was revoked.
     TokenDestroy {
         /// Which.
         token: TokenId,
-        /// Whose it was.
-        user: UserId,
+        /// Bound to whom it was; none for an automation token.
+        user: Option<UserId>,
         /// Its name.
         name: String,
     },
+    /// A token was used whose owner is locked or gone. Told now and then, not for every request.
+    TokenOwnerDisabled {
+        /// Which.
+        token: TokenId,
+        /// Whose it is.
+        user: Option<UserId>,
+    },
 }
 
-impl Event {
-    /// The contract's name for it.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::CustomerCreate { .. } => "customer.create",
-            Self::CustomerUpdate { .. } => "customer.update",
-            Self::UserCreate { .. } => "user.create",
-            Self::UserLock { .. } => "user.lock",
-            Self::UserUnlock { .. } => "user.unlock",
-            Self::UserUpdate { .. } => "user.update",
-            Self::UserLogin { .. } => "user.login",
-            Self::UserLoginFailure { .. } => "user.login_failure",
-            Self::UserSudo { .. } => "user.sudo",
-            Self::TwoFactorEnable { .. } => "two_factor_auth.enable",
-            Self::TwoFactorDisable { .. } => "two_factor_auth.disable",
-            Self::ServiceCreate { .. } => "service.create",
-            Self::ServiceUpdate { .. } => "service.update",
-            Self::ServiceDelete { .. } => "service.delete",
-            Self::ServicePurgeAll { .. } => "service.purge_all",
-            Self::TokenCreate(_) => "token.create",
-            Self::TokenDestroy { .. } => "token.destroy",
-        }
-    }
-
-    /// The row it says has changed. A row and the last event about it name each other (DESIGN §4).
-    #[must_use]
-    pub fn subject(&self) -> Subject {
-        match self {
-            Self::CustomerCreate { customer, .. } | Self::CustomerUpdate { customer, .. } => {
-                Subject::Customer(*customer)
-            }
-            Self::UserCreate { user, .. }
-            | Self::UserLock { user }
-            | Self::UserUnlock { user }
-            | Self::UserUpdate { user, .. }
-            | Self::UserLogin { user, .. }
-            | Self::TwoFactorEnable { user, .. }
-            | Self::TwoFactorDisable { user } => Subject::User(*user),
-            Self::UserLoginFailure { user, .. } => user.map_or(Subject::None, Subject::User),
-            Self::ServiceCreate { service, .. }
-            | Self::ServiceUpdate { service, .. }
-            | Self::ServiceDelete { service, .. } => Subject::Service(*service),
-            Self::ServicePurgeAll { .. } => Subject::None,
-            Self::UserSudo { token, .. } | Self::TokenDestroy { token, .. } => Subject::Token(*token),
-            Self::TokenCreate(new) => Subject::Token(new.token),
-        }
-    }
-
-    /// The user it is about, where that is not the one who acts.
-    #[must_use]
-    pub fn user(&self) -> Option<UserId> {
-        match self {
-            Self::TokenCreate(new) => Some(new.user),
-            Self::UserSudo { user, .. } | Self::TokenDestroy { user, .. } => Some(*user),
-            _ => match self.subject() {
-                Subject::User(user) => Some(user),
-                _ => None,
-            },
-        }
-    }
-
-    /// The service it is about.
-    #[must_use]
-    pub fn service(&self) -> Option<ServiceId> {
-        match (self, self.subject()) {
-            (Self::ServicePurgeAll { service }, _) => Some(*service),
-            (_, Subject::Service(service)) => Some(service),
-            _ => None,
-        }
-    }
-
-    /// The token it is about, where that is not the one that acts.
-    #[must_use]
-    pub fn token(&self) -> Option<TokenId> {
-        match self.subject() {
-            Subject::Token(token) => Some(token),
-            _ => None,
-        }
-    }
-
-    /// A sentence for people.
-    #[must_use]
-    pub fn description(&self) -> String {
-        match self {
-            Self::CustomerCreate { name, .. } => format!("Customer '{name}' was created"),
-            Self::CustomerUpdate { new, .. } => format!("Customer became {new}"),
-            Self::UserCreate { login, role, .. } => {
-                format!("User '{login}' was created with the role {role}")
-            }
-            Self::UserLock { .. } => "User was locked".to_owned(),
-            Self::UserUnlock { .. } => "User was unlocked".to_owned(),
-            Self::UserUpdate { old, new, .. } => format!("User's role was changed from {old} to {new}"),
-            Self::UserLogin { .. } => "User logged in".to_owned(),
-            Self::UserLoginFailure { .. } => "Login failed".to_owned(),
-            Self::UserSudo { .. } => "Sudo was started".to_owned(),
-            Self::TwoFactorEnable { confirmed: true, .. } => {
-                "Two-factor authentication was enabled".to_owned()
-            }
-            Self::TwoFactorEnable { .. } => "Two-factor authentication waits for its first code".to_owned(),
-            Self::TwoFactorDisable { .. } => "Two-factor authentication was disabled".to_owned(),
-            Self::ServiceCreate { name, .. } => format!("Service '{name}' was created"),
-            Self::ServiceUpdate { .. } => "Service was updated".to_owned(),
-            Self::ServiceDelete { name, .. } => format!("Service '{name}' was deleted"),
-            Self::ServicePurgeAll { .. } => "Everything was purged".to_owned(),
-            Self::TokenCreate(new) => format!("Token '{}' was created", new.name),
-            Self::TokenDestroy { name, .. } => format!("Token '{name}' was revoked"),
-        }
-    }
-
-    /// The details, old and new, without secrets.
-    #[must_use]
-    pub fn metadata(&self) -> Value {
-        match self {
-            Self::CustomerCreate { name, .. } => json!({ "name": name }),
-            Self::CustomerUpdate { old, new, .. } => {
-                json!({ "old": { "state": old }, "new": { "state": new } })
-            }
-            Self::UserCreate { login, role, .. } => json!({ "login": login, "role": role }),
-            Self::UserUpdate { old, new, .. } => json!({ "old": { "role": old }, "new": { "role": new } }),
-            Self::UserLogin { factor, .. } => factor.metadata(),
-            Self::UserLoginFailure { why, login_tag, .. } => match login_tag {
-                Some(tag) => json!({ "reason": why.as_str(), "login_tag": tag }),
-                None => json!({ "reason": why.as_str() }),
-            },
-            Self::UserSudo { token, .. } => json!({ "token_id": token }),
-            Self::TwoFactorEnable { confirmed, .. } => json!({ "confirmed": confirmed }),
-            Self::ServiceCreate { name, .. } | Self::ServiceDelete { name, .. } => json!({ "name": name }),
-            Self::ServiceUpdate { old, new, .. } => json!({ "old": old, "new": new }),
-            Self::TokenCreate(new) => new.metadata(),
-            Self::TokenDestroy { token, name, .. } => json!({ "token_id": token, "name": name }),
-            Self::UserLock { .. }
-            | Self::UserUnlock { .. }
-            | Self::TwoFactorDisable { .. }
-            | Self::ServicePurgeAll { .. } => json!({}),
-        }
-    }
-}
-
-impl SecondFactor {
-    fn metadata(self) -> Value {
-        match self {
-            Self::None => json!({ "second_factor": "none" }),
-            Self::Totp => json!({ "second_factor": "totp" }),
-            Self::Recovery { left } => {
-                json!({ "second_factor": "recovery_code", "recovery_codes_left": left })
-            }
-        }
-    }
-}
-
-impl NewToken {
-    fn metadata(&self) -> Value {
-        json!({
-            "token_id": self.token,
-            "name": self.name,
-            "scope": self.scope,
-            "services": self.services.listed(),
-            "expires_at": self.expires_at,
-            "created_by_token": self.parent,
-        })
-    }
+/// What one person may do on one service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The authorisation's id.
+    pub authorization: AuthorizationId,
+    /// Who.
+    pub user: UserId,
+    /// Where.
+    pub service: ServiceId,
+    /// What.
+    pub permission: Permission,
 }

@@ -24,6 +24,10 @@ pub enum Service {}
 pub enum Token {}
 /// Marks an id as an event's.
 pub enum Event {}
+/// Marks an id as an invitation's.
+pub enum Invitation {}
+/// Marks an id as a service authorisation's.
+pub enum Authorization {}
 
 impl Noun for Customer {
     const NAME: &'static str = "customer";
@@ -40,6 +44,13 @@ impl Noun for Token {
 impl Noun for Event {
     const NAME: &'static str = "event";
 }
+impl Noun for Invitation {
+    const NAME: &'static str = "invitation";
+}
+impl Noun for Authorization {
+    /// As the contract's answer writes it (CONTRACT §17).
+    const NAME: &'static str = "serviceauthorization";
+}
 
 /// A customer's id.
 pub type CustomerId = Id<Customer>;
@@ -51,6 +62,10 @@ pub type ServiceId = Id<Service>;
 pub type TokenId = Id<Token>;
 /// An event's id.
 pub type EventId = Id<Event>;
+/// An invitation's id. Not the code that accepts it.
+pub type InvitationId = Id<Invitation>;
+/// The id of what one person may do on one service.
+pub type AuthorizationId = Id<Authorization>;
 
 /// The text is not an id in its one spelling. What it names cannot exist, so callers answer as for a missing one.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -128,6 +143,12 @@ impl<N> Ord for Id<N> {
 impl<N> Hash for Id<N> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.0.hash(state);
+    }
+}
+impl<'de, N> serde::Deserialize<'de> for Id<N> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 impl<N> serde::Serialize for Id<N> {

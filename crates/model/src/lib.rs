@@ -7,11 +7,14 @@
 
 pub mod action;
 pub mod ask;
+pub mod authorization;
 pub mod base62;
 pub mod customer;
 pub mod decide;
 pub mod event;
 pub mod id;
+pub mod link;
+pub mod network;
 pub mod otp;
 pub mod permit;
 pub mod policy;
@@ -23,9 +26,10 @@ pub mod user;
 
 pub use action::{Action, ActionSet};
 pub use ask::{Ask, Method, Path};
-pub use decide::{Deny, Standing, Unsure, Verdict, Want, decide};
+pub use decide::{Circumstances, Deny, Standing, Unsure, Verdict, Want, decide};
 pub use event::{Event, Position, Subject};
-pub use id::{CustomerId, EventId, ServiceId, TokenId, UserId};
+pub use id::{AuthorizationId, CustomerId, EventId, InvitationId, ServiceId, TokenId, UserId};
+pub use network::Networks;
 pub use permit::{Actor, Permit};
 pub use policy::Policy;
 pub use record::{Batch, Record};

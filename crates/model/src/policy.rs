@@ -5,14 +5,20 @@ use std::collections::{BTreeMap, HashMap};
 use crate::{
     action::{Action, ActionSet, OWN},
     ask::{Method, Path, Reading},
+    authorization::Permission,
 };
 
 mod file;
+mod marks;
 
 use file::{ActionLine, PolicyFile, RouteLine};
+use marks::Marks;
 
 /// The policy of Keygate's own API.
 pub const OWN_POLICY: &str = include_str!("../policy/keygate.toml");
+
+/// The role that leads a customer: every customer keeps one person with it.
+pub const SUPERUSER: &str = "superuser";
 
 /// A compiled policy.
 #[derive(Debug)]
@@ -20,9 +26,8 @@ pub struct Policy {
     names: Vec<String>,
     scopes: HashMap<String, ActionSet>,
     roles: HashMap<String, ActionSet>,
-    reads: ActionSet,
-    sudo: ActionSet,
-    account: ActionSet,
+    permissions: [ActionSet; Permission::ALL.len()],
+    marks: Marks,
     routes: Vec<Route>,
     by_method: [matchit::Router<usize>; Method::COUNT],
 }
@@ -82,6 +87,17 @@ pub enum BadPolicy {
     /// An action of Keygate's own is missing.
     #[error("[actions] lacks {0:?}, which Keygate itself asks for")]
     MissingAction(&'static str),
+    /// An action names another for machines that is none.
+    #[error("the action {0:?} names {1:?} for machines, which stands not under [actions]")]
+    UnknownMachineAction(String, String),
+    /// A permission of the contract is missing.
+    #[error("[permissions] lacks {0:?}")]
+    MissingPermission(&'static str),
+    /// A permission that the contract does not have.
+    #[error(
+        "[permissions] has {0:?}, and people can be given only full, read_only, purge_select and purge_all"
+    )]
+    UnknownPermission(String),
     /// More actions than a set holds.
     #[error("a policy may have 256 actions; this one has {0}")]
     TooManyActions(usize),
@@ -106,25 +122,25 @@ impl Policy {
     pub fn compile(text: &str) -> Result<Self, BadPolicy> {
         let file: PolicyFile = toml::from_str(text)?;
         let names = number_actions(&file.actions)?;
-        let marked = |mark: fn(&ActionLine) -> bool| {
-            let lines = names.iter().enumerate().filter(|(_, name)| mark(&file.actions[*name]));
-            lines
-                .filter_map(|(number, _)| u8::try_from(number).ok())
-                .map(Action::numbered)
-                .collect::<ActionSet>()
-        };
         let mut policy = Self {
             scopes: HashMap::new(),
             roles: HashMap::new(),
-            reads: marked(|line| line.read),
-            sudo: marked(|line| line.sudo),
-            account: marked(|line| line.account),
+            permissions: [ActionSet::EMPTY; Permission::ALL.len()],
+            marks: Marks::compile(&names, &file.actions)?,
             routes: Vec::new(),
             by_method: Default::default(),
             names,
         };
         policy.scopes = policy.compile_sets("scope", &file.scopes)?;
         policy.roles = policy.compile_sets("role", &file.roles)?;
+        let permissions = policy.compile_sets("permission", &file.permissions)?;
+        for (set, permission) in policy.permissions.iter_mut().zip(Permission::ALL) {
+            let word = permission.as_str();
+            *set = *permissions.get(word).ok_or(BadPolicy::MissingPermission(word))?;
+        }
+        if let Some(odd) = permissions.keys().find(|name| Permission::of(name).is_none()) {
+            return Err(BadPolicy::UnknownPermission(odd.clone()));
+        }
         for (on, line) in &file.routes {
             policy.add_route(on, line).map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }
@@ -206,22 +222,11 @@ impl Policy {
             .collect()
     }
 
-    /// The actions that change nothing.
+    /// What a permission on a service allows there.
     #[must_use]
-    pub fn reads(&self) -> ActionSet {
-        self.reads
-    }
-
-    /// Whether an action needs sudo.
-    #[must_use]
-    pub fn needs_sudo(&self, action: Action) -> bool {
-        self.sudo.contains(action)
-    }
-
-    /// Whether an action is about the whole account.
-    #[must_use]
-    pub fn is_account_wide(&self, action: Action) -> bool {
-        self.account.contains(action)
+    pub fn permission(&self, permission: Permission) -> ActionSet {
+        let place = Permission::ALL.iter().position(|known| *known == permission);
+        place.map_or(ActionSet::EMPTY, |place| self.permissions[place])
     }
 
     fn compile_sets(
@@ -246,10 +251,8 @@ impl Policy {
 
     fn named(&self, name: &str, place: &str) -> Result<ActionSet, BadPolicy> {
         match name {
-            "*" => {
-                Ok((0..self.names.len()).filter_map(|n| u8::try_from(n).ok()).map(Action::numbered).collect())
-            }
-            "@read" => Ok(self.reads),
+            "*" => Ok(self.marks.all_but_explicit()),
+            "@read" => Ok(self.marks.reads()),
             _ => self
                 .action(name)
                 .map(|action| ActionSet::from_iter([action]))
@@ -306,66 +309,4 @@ fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn own() -> Policy {
-        Policy::compile(OWN_POLICY).unwrap()
-    }
-
-    #[test]
-    fn the_own_policy_compiles_and_numbers_the_constants() {
-        let policy = own();
-        assert_eq!(policy.name(Action::PURGE_ALL), "purge:all");
-        assert_eq!(policy.action("token:create"), Some(Action::TOKEN_CREATE));
-        assert_eq!(policy.scope_names(), ["global", "global:read", "purge_all", "purge_select"]);
-        assert_eq!(policy.role_names(), ["billing", "engineer", "superuser", "user"]);
-    }
-
-    #[test]
-    fn routes_know_their_service() {
-        let policy = own();
-        let path = Path::new("/service/abc/purge/key%20one");
-        let found = policy.route(Method::Post, &path).unwrap();
-        assert_eq!(found, Matched { access: Access::Action(Action::PURGE_KEY), service: Some("abc") });
-        assert_eq!(policy.route(Method::Get, &path), Err(Unmatched::NoRoute));
-    }
-
-    #[test]
-    fn only_an_open_rest_may_be_read_in_two_ways() {
-        let policy = own();
-        let url = Path::new("/purge/http://example.com//a;b");
-        assert_eq!(policy.route(Method::Post, &url).unwrap().access, Access::Action(Action::PURGE_URL));
-        for path in [
-            "/tokens//self",
-            "/service/a/../b",
-            "/tokens/self;x",
-            "/./purge/x",
-            "//purge/x",
-            "/purge/../tokens",
-        ] {
-            assert_eq!(policy.route(Method::Get, &Path::new(path)), Err(Unmatched::Ambiguous), "{path}");
-            assert_eq!(policy.route(Method::Post, &Path::new(path)), Err(Unmatched::Ambiguous), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_list_of_scopes_is_their_union_and_nothing_is_none() {
-        let policy = own();
-        let both = policy.scopes("purge_all purge_select").unwrap();
-        assert!(both.contains(Action::PURGE_ALL) && both.contains(Action::PURGE_KEY));
-        for names in ["", " ", "purge_all  purge_select", "PURGE_ALL", "root"] {
-            assert_eq!(policy.scopes(names), None, "{names:?}");
-        }
-    }
-
-    #[test]
-    fn mistakes_are_named() {
-        let with =
-            |from: &str, to: &str| Policy::compile(&OWN_POLICY.replace(from, to)).unwrap_err().to_string();
-        assert!(with("\"@read\", \"token:revoke_self\"", "").contains("\"global:read\" is empty"));
-        assert!(with("[\"purge:all\", ", "[\"purge:al\", ").contains("\"purge:al\""));
-        assert!(with("\"purge:all\" = {}", "").contains("lacks \"purge:all\""));
-        assert!(with("{ public = true }", "{ pubic = true }").contains("pubic"));
-    }
-}
+mod tests;

@@ -2,7 +2,8 @@
 //! neither knows the other.
 
 use crate::{
-    customer::CustomerState,
+    authorization::Reach,
+    customer::{CustomerState, Rules},
     event::{Position, Subject},
     id::{CustomerId, ServiceId, TokenId, UserId},
     service::Services,
@@ -34,6 +35,8 @@ pub struct CustomerRecord {
     pub id: CustomerId,
     /// Whether its tokens may act.
     pub state: CustomerState,
+    /// What it rules for all of them.
+    pub rules: Rules,
 }
 
 /// A user, for deciding.
@@ -47,6 +50,10 @@ pub struct UserRecord {
     pub role: String,
     /// Whether their tokens may act.
     pub state: UserState,
+    /// The services they reach.
+    pub reach: Reach,
+    /// Whether they have a second factor in force.
+    pub has_factor: bool,
 }
 
 /// A service, for deciding: whose it is. Deleted ones stay, so that their ids are answered as deleted.
@@ -77,6 +84,8 @@ pub struct TokenRecord {
     pub expires: Expiry,
     /// Until when sudo lasts on it, if it was started.
     pub sudo_until: Option<Timestamp>,
+    /// Whether its secret was made elsewhere and may look like anything.
+    pub foreign: bool,
     /// A revoked token leaves the replica: it holds only what may be allowed.
     pub revoked: bool,
 }

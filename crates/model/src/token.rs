@@ -113,8 +113,22 @@ impl Secret {
 /// A secret as a caller presented it: well formed, not yet known to be anybody's. Borrows the request.
 pub struct Presented<'a> {
     text: &'a [u8],
-    kind: Kind,
+    /// None: a foreign secret.
+    kind: Option<Kind>,
 }
+
+/// Whether secrets that were made elsewhere are looked up too. Only where some were imported: else what is not one of
+/// ours costs neither a hash nor a look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// They are.
+    Accepted,
+    /// They are not.
+    Refused,
+}
+
+/// How long an imported secret may be, in bytes. A shorter one could be guessed from its digest.
+pub const FOREIGN_LEN: std::ops::RangeInclusive<usize> = 16..=256;
 
 /// Why a presented secret is refused before any look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -128,11 +142,15 @@ pub enum Malformed {
 }
 
 impl<'a> Presented<'a> {
-    /// Checks shape and checksum. Never trims, folds or repairs.
+    /// Checks shape and checksum. Never trims, folds or repairs. What begins like one of ours must be one.
     ///
     /// # Errors
     /// [`Malformed`], which costs no look-up and no hash.
-    pub fn parse(text: &'a [u8], brand: &Brand) -> Result<Self, Malformed> {
+    pub fn parse(text: &'a [u8], brand: &Brand, foreign: Foreign) -> Result<Self, Malformed> {
+        if foreign == Foreign::Accepted && !is_like_ours(text, brand) {
+            let kind = None;
+            return if is_foreign(text) { Ok(Self { text, kind }) } else { Err(Malformed::Shape) };
+        }
         let rest = text.strip_prefix(brand.0.as_bytes()).ok_or(Malformed::Shape)?;
         if rest.len() != KIND_LEN + RANDOM_LEN + CHECKSUM_LEN || rest[1] != b'_' {
             return Err(Malformed::Shape);
@@ -146,12 +164,12 @@ impl<'a> Presented<'a> {
         if !base62::is_base62(&rest[KIND_LEN..]) {
             return Err(Malformed::Shape);
         }
-        Ok(Self { text, kind })
+        Ok(Self { text, kind: Some(kind) })
     }
 
-    /// The kind that the prefix claims.
+    /// The kind that the prefix claims; none of a foreign secret.
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> Option<Kind> {
         self.kind
     }
 
@@ -160,6 +178,19 @@ impl<'a> Presented<'a> {
     pub fn digest(&self) -> Digest {
         Digest::of(self.text)
     }
+}
+
+/// Whether a secret begins like one of ours, and so must be one: a foreign one that does would never be looked up.
+#[must_use]
+pub fn is_like_ours(text: &[u8], brand: &Brand) -> bool {
+    let kind = text.strip_prefix(brand.0.as_bytes()).and_then(|rest| rest.split_first_chunk::<KIND_LEN>());
+    kind.is_some_and(|([letter, line], _)| *line == b'_' && Kind::of_letter(*letter).is_some())
+}
+
+/// Whether a secret can have been imported: visible ASCII without a comma, which would be two in one header.
+#[must_use]
+pub fn is_foreign(text: &[u8]) -> bool {
+    FOREIGN_LEN.contains(&text.len()) && text.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',')
 }
 
 /// SHA-256 of a secret: 256 random bits in, so a plain hash is enough (ASVS 6.5.2).
@@ -215,15 +246,15 @@ mod tests {
     }
 
     fn refusal(text: &[u8]) -> Option<Malformed> {
-        Presented::parse(text, &Brand::default()).err()
+        Presented::parse(text, &Brand::default(), Foreign::Refused).err()
     }
 
     #[test]
     fn a_secret_is_53_characters_and_reads_back() {
         let text = secret(7);
         assert_eq!((text.len(), &text[..4]), (53, "kgu_"));
-        let presented = Presented::parse(text.as_bytes(), &Brand::default()).ok().unwrap();
-        assert_eq!(presented.kind(), Kind::User);
+        let presented = Presented::parse(text.as_bytes(), &Brand::default(), Foreign::Refused).ok().unwrap();
+        assert_eq!(presented.kind(), Some(Kind::User));
         assert_eq!(presented.digest(), Digest::of(text.as_bytes()));
     }
 
@@ -257,11 +288,31 @@ mod tests {
         let brand = Brand::parse("acm_").unwrap();
         let text = Secret::mint(&brand, Kind::Automation, &[1; 32]).reveal();
         assert!(text.starts_with("acm_a_") && text.len() == 55);
-        assert!(Presented::parse(text.as_bytes(), &brand).is_ok());
+        assert!(Presented::parse(text.as_bytes(), &brand, Foreign::Accepted).is_ok());
         assert_eq!(refusal(text.as_bytes()), Some(Malformed::Shape));
         assert!(
             Brand::parse("").is_err() && Brand::parse("ACME").is_err() && Brand::parse("toolong").is_err()
         );
+    }
+
+    #[test]
+    fn a_foreign_secret_is_taken_only_where_some_were_imported() {
+        let parse =
+            |text: &[u8], foreign| Presented::parse(text, &Brand::default(), foreign).map(|read| read.kind());
+        let legacy = b"0123456789abcdef0123456789abcdef";
+        assert_eq!(parse(legacy, Foreign::Accepted), Ok(None));
+        assert_eq!(parse(legacy, Foreign::Refused), Err(Malformed::Shape));
+        for odd in [
+            &b"short"[..],
+            b"with a blank inside it",
+            b"with,a,comma,inside",
+            &[b'x'; 257],
+            b"nul\0nul\0nul\0nul\0nul",
+        ] {
+            assert_eq!(parse(odd, Foreign::Accepted), Err(Malformed::Shape));
+        }
+        // A truncated secret of ours stays one: it is told so, and never looked up.
+        assert_eq!(parse(&secret(3).as_bytes()[..52], Foreign::Accepted), Err(Malformed::Shape));
     }
 
     proptest! {

@@ -48,7 +48,7 @@ fn decide(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Verdict {
         Ok(secret) => secret,
         Err(deny) => return Verdict::Deny(deny),
     };
-    let secret = match Presented::parse(secret, &app.brand) {
+    let secret = match Presented::parse(secret, &app.brand, app.gate.foreign()) {
         Ok(secret) => secret,
         Err(why) => return Verdict::Deny(Deny::Malformed(why)),
     };
@@ -115,13 +115,18 @@ fn status(deny: Deny) -> StatusCode {
         | Deny::InUrl
         | Deny::Kind
         | Deny::CustomerSuspended
+        | Deny::Network
+        | Deny::FactorMissing
+        | Deny::Forbidden(_)
         | Deny::ReadOnly(_)
         | Deny::Scope(_)
         | Deny::Role(_)
         | Deny::Account(_)
         | Deny::ServiceUnknown
         | Deny::Service(_)
+        | Deny::Permission(..)
         | Deny::Sudo
+        | Deny::Interactive
         | Deny::NoRoute
         | Deny::AmbiguousPath
         | Deny::MethodOverride => StatusCode::FORBIDDEN,

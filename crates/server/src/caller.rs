@@ -1,6 +1,6 @@
 //! Who is calling, once the gate has said yes.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
@@ -8,7 +8,9 @@ use axum::{
 };
 use keygate_authority::Origin;
 use keygate_gate::Client;
-use keygate_model::{Action, Actor, Digest, Permit, ServiceId, TokenId, UserId, Verdict, Want};
+use keygate_model::{
+    Action, Actor, Circumstances, Digest, Permit, ServiceId, TokenId, UserId, Verdict, Want,
+};
 
 use crate::{app::App, error::Problem};
 
@@ -18,12 +20,13 @@ pub(crate) struct Caller {
     pub(crate) permit: Permit,
     pub(crate) origin: Origin,
     pub(crate) user_agent: Arc<str>,
+    ip: IpAddr,
     digest: Digest,
 }
 
 impl Caller {
-    pub(crate) fn new(permit: Permit, digest: Digest, origin: Origin, user_agent: &str) -> Self {
-        Self { permit, origin, digest, user_agent: user_agent.into() }
+    pub(crate) fn new(permit: Permit, digest: Digest, origin: Origin, client: Client<'_>) -> Self {
+        Self { permit, origin, ip: client.ip, digest, user_agent: client.user_agent.into() }
     }
 
     /// Asks the gate for one thing more than the route was about.
@@ -34,8 +37,8 @@ impl Caller {
         service: Option<ServiceId>,
     ) -> Result<Permit, Problem> {
         let want = Want { action, service: service.map(|id| app.gate.wanted_id(id)) };
-        let nobody_new: Option<Client<'_>> = None;
-        match app.gate.decide(&self.digest, &want, nobody_new, self.origin.now) {
+        let at = Circumstances { now: self.origin.now, client: Some(self.ip) };
+        match app.gate.decide(&self.digest, &want, at) {
             Verdict::Allow(permit) => Ok(permit),
             Verdict::Deny(deny) => Err(Problem::denied(deny, app.gate.policy())),
             Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),

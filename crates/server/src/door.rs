@@ -100,7 +100,8 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
         (_, Access::Public) | (Err(Deny::Missing | Deny::Scheme), Access::ActionIfAny(_)) => return Ok(None),
         (Err(deny), _) => return Err(refuse(deny)),
         (Ok(secret), _) => {
-            Presented::parse(secret, &app.brand).map_err(|why| refuse(Deny::Malformed(why)))?
+            let foreign = app.gate.foreign();
+            Presented::parse(secret, &app.brand, foreign).map_err(|why| refuse(Deny::Malformed(why)))?
         }
     };
     let digest = secret.digest();
@@ -109,7 +110,7 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
     let verdict = app.gate.authorize(&Ask { method, path, secret }, client, origin.now);
     app.metrics.decided(&verdict);
     match verdict {
-        Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), user_agent))),
+        Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), client))),
         Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
         Verdict::Deny(Deny::ServiceUnknown) => {
             Err(Problem::missing("service", path.as_str().split('/').nth(2).unwrap_or_default()))

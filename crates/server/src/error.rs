@@ -106,6 +106,13 @@ impl Problem {
             }
             Deny::Kind => forbidden(NOT_AUTHORIZED).detail("This kind of token is not for the API"),
             Deny::CustomerSuspended => forbidden(NOT_AUTHORIZED).detail("This account is suspended"),
+            Deny::Network => forbidden(NOT_AUTHORIZED).detail(
+                "This account may be used from its own networks only, and your address is not among them; a superuser \
+                 changes ip_whitelist",
+            ),
+            Deny::FactorMissing => forbidden(NOT_AUTHORIZED).detail(
+                "Your account wants a second factor of everybody: set yours up with POST /current_user/two_factor",
+            ),
             Deny::ReadOnly(_) => forbidden("Read only tokens are not allowed to access this endpoint"),
             Deny::Scope(action) => forbidden(NOT_AUTHORIZED).detail(format!(
                 "The token's scope does not contain {}; use one whose scope does",
@@ -113,13 +120,21 @@ impl Problem {
             )),
             Deny::Role(action) => forbidden(NOT_AUTHORIZED)
                 .detail(format!("Your role does not allow {}; ask a superuser", policy.name(action))),
+            Deny::Forbidden(action) => forbidden(NOT_AUTHORIZED)
+                .detail(format!("Your account has switched {} off", policy.name(action))),
+            Deny::Permission(id, action) => forbidden(NOT_AUTHORIZED).detail(format!(
+                "What you were given on service '{id}' does not contain {}; ask a superuser",
+                policy.name(action)
+            )),
             Deny::Account(action) => forbidden(NOT_AUTHORIZED).detail(format!(
-                "The token is limited to services, and {} is about the whole account",
+                "You or your token are limited to services, and {} is about the whole account",
                 policy.name(action)
             )),
             Deny::Service(id) => forbidden(NOT_AUTHORIZED)
-                .detail(format!("The token is limited to other services than '{id}'")),
+                .detail(format!("You or your token are limited to other services than '{id}'")),
             Deny::Sudo => forbidden("You must POST /sudo to access this endpoint"),
+            Deny::Interactive => forbidden("You must POST /sudo to access this endpoint")
+                .detail("Only a person who has just shown their password may do this"),
             Deny::ServiceUnknown => Self::new(StatusCode::NOT_FOUND, code, "Record not found"),
             Deny::NoRoute => {
                 Self::new(StatusCode::NOT_FOUND, code, "Not found").detail("There is no such endpoint")
@@ -188,6 +203,7 @@ impl From<Fault> for Problem {
                 Self::bad_request("deleted", format!("{noun} '{id}' is deleted"))
             }
             Fault::Invalid { code, .. } => invalid(code, words),
+            Fault::Refused { code, .. } => Self::new(StatusCode::CONFLICT, code, "Conflict").detail(words),
             Fault::Taken { noun, what } => Self::new(StatusCode::CONFLICT, "taken", "Duplicate record")
                 .detail(format!("Duplicate {noun}: '{what}'")),
             Fault::Wider { excess } => Self::new(StatusCode::FORBIDDEN, "scope_exceeds_caller", NOT_AUTHORIZED)
@@ -232,7 +248,8 @@ fn invalid(code: &'static str, why: String) -> Problem {
     match code {
         "scope_invalid" => Problem::new(StatusCode::BAD_REQUEST, code, "invalid_scope").detail(why),
         "service_type_invalid" => Problem::new(StatusCode::BAD_REQUEST, code, why),
-        "expiry_invalid" | "service_not_found" | "services_invalid" => {
+        "expiry_invalid" | "service_not_found" | "services_invalid" | "user_not_found"
+        | "password_breached" => {
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "Unprocessable entity").detail(why)
         }
         _ => Problem::bad_request(code, why),
@@ -248,6 +265,7 @@ fn login(refusal: LoginRefusal) -> Problem {
         LoginRefusal::CodeWrong => bad("login_failed", "2fa.verify").header(OTP, "required"),
         LoginRefusal::CodeReused => bad("otp_already_used", "2fa.verify").header(OTP, "required"),
         LoginRefusal::CodeMalformed => bad("otp_malformed", "2fa.verify").header(OTP, "required"),
+        LoginRefusal::PasswordExpired => bad("password_expired", "invalid_grant").header(PASSWORD, "rotate"),
         LoginRefusal::FactorLocked => bad("factor_locked", "account_locked"),
         LoginRefusal::TokenWithoutFactor => {
             Problem::new(StatusCode::FORBIDDEN, "otp_required", NOT_AUTHORIZED).detail(refusal.to_string())
@@ -259,6 +277,9 @@ fn login(refusal: LoginRefusal) -> Problem {
         }
     }
 }
+
+/// Says to a client that a new password is wanted (CONTRACT §2).
+const PASSWORD: HeaderName = HeaderName::from_static("fastly-password");
 
 /// Says to a client that a code is wanted (CONTRACT §2).
 const OTP: HeaderName = HeaderName::from_static("fastly-otp");

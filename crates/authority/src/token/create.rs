@@ -1,14 +1,19 @@
 //! Making tokens: by password, or by a token in sudo. Either way never wider than who asks.
 
 use keygate_model::{
-    Action, Actor, CustomerId, Event, Expiry, Permit, ServiceId, Services, Timestamp, UserId, user::UserState,
+    Action, Actor, CustomerId, Event, Expiry, Permit, Policy, ServiceId, Services, Timestamp, TokenId,
+    UserId,
+    authorization::{Permission, Reach},
+    record::Owner,
+    user::UserState,
 };
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
-use super::{Issued, Minted, Row};
+use super::{Issued, Minted, Row, living_of};
 use crate::{
     authority::Authority,
+    customer,
     fault::{Fault, LoginRefusal},
     login::{self, Attempt, Door, Judged},
     origin::Origin,
@@ -20,7 +25,10 @@ use crate::{
 const NAME: &str = "API token";
 
 /// The scope of a token if nobody says (CONTRACT §1).
-const SCOPE: &str = "global";
+pub(super) const SCOPE: &str = "global";
+
+/// The most living tokens of one person (CONTRACT §1).
+const LIVING_MAX: i64 = 100;
 
 /// The longest life of a token that has an end: ten years.
 const LIFE_SECONDS_MAX: i64 = 10 * 366 * 24 * 3600;
@@ -56,19 +64,25 @@ impl Idempotency {
 }
 
 /// Who a new token is for, and the limits of who asks for it.
-struct Parent {
-    user: UserId,
-    customer: CustomerId,
+pub(super) struct Parent {
+    pub(super) customer: customer::Row,
+    /// Bound to whom the new token will be.
+    pub(super) owner: Owner,
+    /// The person who asks, or who made the token that asks.
+    pub(super) creator: Option<UserId>,
     /// The token that asks; none for a password, which is limited by nothing but the role.
-    token: Option<Row>,
-    second_factor: bool,
+    pub(super) token: Option<Row>,
+    /// What the person who asks reaches, where that limits what they make.
+    pub(super) reach: Reach,
+    pub(super) second_factor: bool,
 }
 
 impl Authority {
     /// Makes a token for a person who shows password and second factor.
     ///
     /// # Errors
-    /// [`Fault::Login`]; `scope_invalid`, `expiry_invalid`, `service_not_found`, `name_invalid`; storage faults.
+    /// [`Fault::Login`]; `scope_invalid`, `expiry_invalid`, `service_not_found`, `name_invalid`, `token_limit_reached`;
+    /// storage faults.
     pub async fn create_token_by_password(
         &self,
         origin: &Origin,
@@ -84,14 +98,14 @@ impl Authority {
             match login::judge(&mut write, &checked, Door::Token)? {
                 Judged::CodeRequired => Err(LoginRefusal::CodeRequired.into()),
                 Judged::Refused(row, event, refusal) => refuse(write, row.map(|row| *row), &event, refusal),
+                Judged::Proved(person, _) if person.must_change => Err(LoginRefusal::PasswordExpired.into()),
                 Judged::Proved(mut person, login_event) => {
-                    let (user, customer, second_factor) = (person.id, person.customer, person.has_factor());
-                    let parent = Parent { user, customer, token: None, second_factor };
+                    let parent = Parent::of_person(&write, &person, None)?;
                     let row = order.fill(&policy, &write, &parent, &minted, 1)?;
                     person.touch(&write, 0);
                     person.save(&mut write)?;
                     row.save(&mut write)?;
-                    let events = [login_event, row.told(None)];
+                    let events = [login_event, Event::TokenCreate(row.told())];
                     write.commit_each(&events, Ok(Issued { row, secret: minted.secret }))
                 }
             }
@@ -104,7 +118,8 @@ impl Authority {
     /// Makes a token for the person behind a token in sudo.
     ///
     /// # Errors
-    /// [`Fault::Wider`]; `scope_invalid`, `expiry_invalid`, `service_not_found`, `name_invalid`; storage faults.
+    /// [`Fault::Wider`]; `scope_invalid`, `expiry_invalid`, `service_not_found`, `name_invalid`, `token_limit_reached`;
+    /// storage faults.
     pub async fn create_token(
         &self,
         permit: &Permit,
@@ -118,26 +133,74 @@ impl Authority {
         };
         let policy = self.policy_handle();
         self.change(permit.actor(), origin, move |mut write| {
-            // Read here, in the writer: a revoke or a lock that came first is seen.
-            let parent = row::find::<Row>(write.db(), write.keys(), token)?;
-            if parent.revoked_at.is_some() {
-                return Err(Fault::missing(token));
-            }
-            if user::find_in(write.db(), write.keys(), customer, user)?.state != UserState::Active {
-                return Err(Fault::missing(user));
-            }
-            let parent = Parent { user, customer, token: Some(parent), second_factor: false };
+            let asking = asking(&write, token)?;
+            let person = acting(&write, customer, user)?;
+            let mut parent = Parent::of_person(&write, &person, Some(asking))?;
+            parent.second_factor = false;
             let row = order.fill(&policy, &write, &parent, &minted, 0)?;
             row.save(&mut write)?;
-            let event = row.told(Some(token));
+            let event = Event::TokenCreate(row.told());
             write.commit(&event, Issued { row, secret: minted.secret })
         })
         .await
     }
 }
 
+/// The token that asks, read in the writer: a revoke that came first is seen.
+pub(super) fn asking(write: &Write<'_>, token: TokenId) -> Result<Row, Fault> {
+    let row = row::find::<Row>(write.db(), write.keys(), token)?;
+    if row.revoked_at.is_none() { Ok(row) } else { Err(Fault::missing(token)) }
+}
+
+/// The person who asks, read in the writer: a lock that came first is seen.
+pub(super) fn acting(write: &Write<'_>, customer: CustomerId, user: UserId) -> Result<user::Row, Fault> {
+    let person = user::find_in(write.db(), write.keys(), customer, user)?;
+    if person.state == UserState::Active { Ok(person) } else { Err(Fault::missing(user)) }
+}
+
+impl Parent {
+    /// A person, for a token of their own.
+    fn of_person(write: &Write<'_>, person: &user::Row, token: Option<Row>) -> Result<Self, Fault> {
+        let living = living_of(write, person.id)?;
+        if living >= LIVING_MAX {
+            let why = format!("You have {living} active tokens, the most there may be; revoke one first");
+            return Err(Fault::invalid("token_limit_reached", why));
+        }
+        Ok(Self {
+            customer: row::find(write.db(), write.keys(), person.customer)?,
+            owner: Owner::User(person.id),
+            creator: Some(person.id),
+            token,
+            // The token follows what its person reaches, whatever that will be.
+            reach: Reach::All,
+            second_factor: person.has_factor(),
+        })
+    }
+
+    /// Whose idempotency keys these are: the person's, or the machine's.
+    fn asks(&self) -> [u8; 16] {
+        match (&self.owner, &self.token) {
+            (Owner::User(user), _) => user.to_bytes(),
+            (Owner::Customer { .. }, Some(token)) => {
+                token.user().map_or_else(|| token.id.to_bytes(), UserId::to_bytes)
+            }
+            (Owner::Customer { .. }, None) => self.customer.id.to_bytes(),
+        }
+    }
+
+    /// The widest list of services that the new token may have.
+    fn services(&self) -> Result<Services, Fault> {
+        let listed = self.token.as_ref().map_or(Services::All, |row| row.services.clone());
+        let Reach::Granted(grants) = &self.reach else { return Ok(listed) };
+        let full = grants.all().iter().filter(|(_, permission)| *permission == Permission::Full);
+        let within = full.map(|(service, _)| *service).filter(|service| listed.contains(*service));
+        let none = |_| Fault::Wider { excess: "services that you have in full".to_owned() };
+        Services::only(within).map_err(none)
+    }
+}
+
 /// Commits a failed login: the counter stays, whatever the answer.
-pub(super) fn refuse<T>(
+pub(crate) fn refuse<T>(
     mut write: Write<'_>,
     person: Option<crate::user::Row>,
     event: &Event,
@@ -152,9 +215,9 @@ pub(super) fn refuse<T>(
 
 impl Order {
     /// The row that this order makes under `parent`, with the `nth` event about it.
-    fn fill(
+    pub(super) fn fill(
         self,
-        policy: &keygate_model::Policy,
+        policy: &Policy,
         write: &Write<'_>,
         parent: &Parent,
         minted: &Minted,
@@ -165,12 +228,16 @@ impl Order {
         let row = Row {
             id: minted.id,
             digest: minted.secret.digest(),
-            customer: parent.customer,
-            user: parent.user,
+            customer: parent.customer.id,
+            owner: parent.owner.clone(),
+            creator: parent.creator,
+            parent: ceiling.map(|row| row.id),
+            foreign: false,
+            tls_access: false,
             name: text::name("Name", self.name.as_deref().unwrap_or(NAME))?,
             scope: scope(policy, self.scope, ceiling)?,
-            services: services(write, parent.customer, self.services, ceiling)?,
-            expires: expires(self.expires, ceiling, now)?,
+            services: services(write, parent.customer.id, self.services, &parent.services()?)?,
+            expires: expires(self.expires, parent, now)?,
             second_factor: parent.second_factor,
             sudo_until: None,
             created_at: now,
@@ -179,24 +246,23 @@ impl Order {
             position: write.position_of(nth),
         };
         if let Some(idempotency) = &self.idempotency {
-            remember(write, parent.user, idempotency, minted)?;
+            remember(write, parent.asks(), idempotency, minted)?;
         }
         Ok(row)
     }
 }
 
-fn scope(
-    policy: &keygate_model::Policy,
-    wanted: Option<String>,
-    ceiling: Option<&Row>,
-) -> Result<String, Fault> {
+fn scope(policy: &Policy, wanted: Option<String>, ceiling: Option<&Row>) -> Result<String, Fault> {
     let wanted = wanted.or_else(|| ceiling.map(|row| row.scope.clone())).unwrap_or_else(|| SCOPE.to_owned());
     let Some(actions) = policy.scopes(&wanted) else {
         let known = policy.scope_names().join(", ");
         return Err(Fault::invalid("scope_invalid", format!("Scope must be one or more of: {known}")));
     };
     if let Some(ceiling) = ceiling {
-        let excess = actions.minus(policy.scopes(&ceiling.scope).unwrap_or_default());
+        let own = policy.scopes(&ceiling.scope).unwrap_or_default();
+        // A person may let a machine do what they may themselves; a machine hands on what it has.
+        let own = if ceiling.user().is_some() { policy.grantable(own) } else { own };
+        let excess = actions.minus(own);
         if !excess.is_empty() {
             return Err(Fault::Wider { excess: policy.names(excess).join(", ") });
         }
@@ -208,10 +274,9 @@ fn services(
     write: &Write<'_>,
     customer: CustomerId,
     wanted: Option<Vec<String>>,
-    ceiling: Option<&Row>,
+    widest: &Services,
 ) -> Result<Services, Fault> {
-    let widest = ceiling.map_or(Services::All, |row| row.services.clone());
-    let Some(wanted) = wanted else { return Ok(widest) };
+    let Some(wanted) = wanted else { return Ok(widest.clone()) };
     let mut ids = Vec::new();
     for text in &wanted {
         // Longer than an id is, it may be a secret in the wrong place, and is not repeated.
@@ -225,51 +290,51 @@ fn services(
         }
     }
     let services = Services::only(ids).map_err(|empty| Fault::invalid("services_invalid", empty))?;
-    if services.is_within(&widest) {
+    if services.is_within(widest) {
         Ok(services)
     } else {
         Err(Fault::Wider { excess: "services that the token that asks is not limited to".to_owned() })
     }
 }
 
-fn expires(wanted: Option<Timestamp>, ceiling: Option<&Row>, now: Timestamp) -> Result<Expiry, Fault> {
-    let longest = ceiling.map_or(Expiry::Never, |row| row.expires);
-    let Some(at) = wanted else { return Ok(longest) };
-    let last = Timestamp::from_seconds(now.seconds() + LIFE_SECONDS_MAX);
-    if at <= now {
+fn expires(wanted: Option<Timestamp>, parent: &Parent, now: Timestamp) -> Result<Expiry, Fault> {
+    if wanted.is_some_and(|at| at <= now) {
         return Err(Fault::invalid("expiry_invalid", "expires_at is in the past"));
     }
-    if at > last {
-        return Err(Fault::invalid(
-            "expiry_invalid",
-            "expires_at is more than ten years ahead, the most there is",
-        ));
+    if wanted.is_some_and(|at| at > Timestamp::from_seconds(now.seconds() + LIFE_SECONDS_MAX)) {
+        let why = "expires_at is more than ten years ahead, the most there is";
+        return Err(Fault::invalid("expiry_invalid", why));
     }
-    if Expiry::At(at) > longest {
-        return Err(Fault::Wider { excess: "a longer life than the token that asks".to_owned() });
+    let longest = parent.token.as_ref().map_or(Expiry::Never, |row| row.expires);
+    let expires = parent.customer.settings.expiry(wanted, now)?;
+    if expires <= longest {
+        Ok(expires)
+    } else if wanted.is_none() {
+        Ok(longest)
+    } else {
+        Err(Fault::Wider { excess: "a longer life than the token that asks".to_owned() })
     }
-    Ok(Expiry::At(at))
 }
 
 /// Notes an idempotency key with the token it makes, in the same transaction; refuses the second use.
 fn remember(
     write: &Write<'_>,
-    user: UserId,
+    owner: [u8; 16],
     idempotency: &Idempotency,
     minted: &Minted,
 ) -> Result<(), Fault> {
     let mut select = write
         .db()
-        .prepare_cached("SELECT request, token_id FROM idempotency WHERE user_id = $1 AND key = $2")?;
-    let mut rows = select.query(params![user.to_bytes(), idempotency.key])?;
+        .prepare_cached("SELECT request, token_id FROM idempotency WHERE owner_id = $1 AND key = $2")?;
+    let mut rows = select.query(params![owner, idempotency.key])?;
     if let Some(row) = rows.next()? {
         let token = keygate_model::TokenId::from_bytes(row.get(1)?).to_string();
         let same = row.get::<_, [u8; 32]>(0)? == idempotency.request;
         return Err(if same { Fault::IdempotencyReplayed { token } } else { Fault::IdempotencyMismatch });
     }
     let mut insert = write.db().prepare_cached(
-        "INSERT INTO idempotency (user_id, key, request, token_id) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO idempotency (owner_id, key, request, token_id) VALUES ($1, $2, $3, $4)",
     )?;
-    insert.execute(params![user.to_bytes(), idempotency.key, idempotency.request, minted.id.to_bytes()])?;
+    insert.execute(params![owner, idempotency.key, idempotency.request, minted.id.to_bytes()])?;
     Ok(())
 }

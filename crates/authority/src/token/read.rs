@@ -1,13 +1,17 @@
 //! Looking at tokens.
 
-use keygate_model::{Action, Actor, Digest, Permit, Timestamp, TokenId, UserId};
+use keygate_model::{Action, Digest, Permit, Timestamp, TokenId, UserId};
 
 use super::{COLUMNS, NEVER, Row, Used, find_for};
+use rusqlite::Connection;
+
 use crate::{
     authority::Authority,
     fault::Fault,
+    keys::Keys,
     row::{self, Sealed as _},
     usage,
+    user::acting_user,
 };
 
 impl Authority {
@@ -17,8 +21,7 @@ impl Authority {
     /// Storage faults.
     pub async fn tokens_of_user(&self, permit: &Permit, user: UserId) -> Result<Vec<Used>, Fault> {
         permit.proves(Action::TOKEN_READ)?;
-        let own = matches!(permit.actor(), Actor::Token { user: Some(own), .. } if own == user);
-        if !own && permit.is_the_operators().is_err() {
+        if acting_user(permit) != Some(user) && permit.is_the_operators().is_err() {
             return Err(Fault::missing(user));
         }
         let mut tokens = self.list("user_id", user.to_bytes()).await?;
@@ -32,7 +35,38 @@ impl Authority {
     /// Storage faults.
     pub async fn tokens_of_customer(&self, permit: &Permit) -> Result<Vec<Used>, Fault> {
         permit.proves(Action::TOKEN_READ_ANY)?;
-        self.list("customer_id", permit.customer().to_bytes()).await
+        let mut tokens = self.list("customer_id", permit.customer().to_bytes()).await?;
+        tokens.retain(|token| token.row.user().is_some());
+        Ok(tokens)
+    }
+
+    /// The living automation tokens of the customer, oldest first.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn automation_tokens(&self, permit: &Permit) -> Result<Vec<Used>, Fault> {
+        permit.proves(Action::AUTOMATION_TOKEN_READ)?;
+        let mut tokens = self.list("customer_id", permit.customer().to_bytes()).await?;
+        tokens.retain(|token| token.row.user().is_none());
+        Ok(tokens)
+    }
+
+    /// A living automation token of the customer.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`]; storage faults.
+    pub async fn automation_token(&self, permit: &Permit, id: TokenId) -> Result<Used, Fault> {
+        permit.proves(Action::AUTOMATION_TOKEN_READ)?;
+        let customer = permit.customer();
+        self.read(move |db, keys| {
+            let row = row::find::<Row>(db, keys, id)?;
+            if row.customer != customer || row.user().is_some() || row.revoked_at.is_some() {
+                return Err(Fault::missing(id));
+            }
+            let mark = usage::of(db, [id].into_iter())?.remove(&id);
+            Ok(Used { row, mark })
+        })
+        .await
     }
 
     /// A living token: one's own, or with [`Action::TOKEN_READ_ANY`] anybody's of the customer.
@@ -87,4 +121,12 @@ impl Authority {
         })
         .await
     }
+}
+
+/// The token with this digest, if there ever was one.
+pub(super) fn find_by_digest(db: &Connection, keys: &Keys, digest: Digest) -> Result<Option<Row>, Fault> {
+    let mut select = db.prepare_cached("SELECT id FROM tokens WHERE digest = $1")?;
+    let mut rows = select.query([digest.bytes()])?;
+    let Some(found) = rows.next()? else { return Ok(None) };
+    row::find(db, keys, TokenId::from_bytes(found.get(0)?)).map(Some)
 }

@@ -1,16 +1,19 @@
 //! Setting up a person's second factor.
 
 use keygate_model::{
-    Event, Permit, UserId,
+    Action, Event, Permit, UserId,
     otp::{MalformedOtp, Otp},
 };
 
-use super::find_in;
+use super::{acting_user, find_in, update::is_not_last};
 use crate::{
     authority::Authority,
+    customer,
     factor::{Enrolment, FactorEntropy, FactorState},
     fault::Fault,
     origin::Origin,
+    row,
+    write::Write,
 };
 
 impl Authority {
@@ -27,7 +30,7 @@ impl Authority {
         entropy: FactorEntropy,
         state: FactorState,
     ) -> Result<Enrolment, Fault> {
-        permit.is_the_operators()?;
+        may_enrol(permit, user, state)?;
         let customer = permit.customer();
         self.change(permit.actor(), origin, move |mut write| {
             let mut row = find_in(write.db(), write.keys(), customer, user)?;
@@ -55,7 +58,7 @@ impl Authority {
         user: UserId,
         code: &[u8],
     ) -> Result<(), Fault> {
-        permit.is_the_operators()?;
+        may_enrol(permit, user, FactorState::Waiting)?;
         let customer = permit.customer();
         // A recovery code would prove nothing of the authenticator.
         let code = match Otp::parse(code) {
@@ -82,4 +85,49 @@ impl Authority {
         });
         judged.await?.map_err(Fault::from)
     }
+
+    /// Takes a person's second factor away: their own, in sudo, or anybody's by the operator.
+    ///
+    /// # Errors
+    /// `two_factor_forced` where the customer wants one of everybody, `last_superuser`; [`Fault::Missing`] if there is
+    /// none; storage faults.
+    pub async fn disable_factor(&self, permit: &Permit, origin: &Origin, user: UserId) -> Result<(), Fault> {
+        permit.proves(Action::FACTOR_DISABLE)?;
+        let own = acting_user(permit) == Some(user);
+        if !own && permit.is_the_operators().is_err() {
+            return Err(Fault::missing(user));
+        }
+        let customer = permit.customer();
+        self.change(permit.actor(), origin, move |mut write| {
+            let mut row = find_in(write.db(), write.keys(), customer, user)?;
+            if row.factor.state == FactorState::Off {
+                return Err(Fault::missing(user));
+            }
+            if own {
+                may_do_without(&write, &row)?;
+            }
+            row.factor = row.factor.without();
+            row.touch(&write, 0);
+            row.save(&mut write)?;
+            write.commit(&Event::TwoFactorDisable { user }, ())
+        })
+        .await
+    }
+}
+
+/// Whoever sets up a factor sets up their own, which waits for its first code; the operator, anybody's.
+fn may_enrol(permit: &Permit, user: UserId, state: FactorState) -> Result<(), Fault> {
+    permit.proves(Action::FACTOR_ENROL)?;
+    let own = acting_user(permit) == Some(user) && state == FactorState::Waiting;
+    if own || permit.is_the_operators().is_ok() { Ok(()) } else { Err(Fault::missing(user)) }
+}
+
+/// Refuses to take a factor from somebody who must have one.
+fn may_do_without(write: &Write<'_>, row: &super::Row) -> Result<(), Fault> {
+    let customer = row::find::<customer::Row>(write.db(), write.keys(), row.customer)?;
+    if customer.settings.force_2fa {
+        let why = "Your account wants a second factor of everybody; set up a new one in its place";
+        return Err(Fault::refused("two_factor_forced", why));
+    }
+    if row.role == keygate_model::policy::SUPERUSER { is_not_last(write, row) } else { Ok(()) }
 }

@@ -10,6 +10,7 @@ pub(super) struct PolicyFile {
     pub(super) actions: BTreeMap<String, ActionLine>,
     pub(super) scopes: BTreeMap<String, Vec<String>>,
     pub(super) roles: BTreeMap<String, Vec<String>>,
+    pub(super) permissions: BTreeMap<String, Vec<String>>,
     pub(super) routes: BTreeMap<String, RouteLine>,
 }
 
@@ -22,6 +23,15 @@ pub(super) struct ActionLine {
     pub(super) sudo: bool,
     #[serde(default)]
     pub(super) account: bool,
+    #[serde(default)]
+    pub(super) explicit: bool,
+    #[serde(default)]
+    pub(super) anywhere: bool,
+    #[serde(default)]
+    pub(super) unenrolled: bool,
+    #[serde(default)]
+    pub(super) people: bool,
+    pub(super) machine: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -121,7 +121,7 @@ pub(crate) fn token_json(token: &Used, caller: &Caller) -> Value {
     };
     json!({
         "id": row.id,
-        "user_id": row.user,
+        "user_id": row.user(),
         "customer_id": row.customer,
         "name": row.name,
         "last_used_at": used_at.map(time),
@@ -143,7 +143,7 @@ fn issued_json(issued: Issued) -> Value {
     json!({
         "id": row.id,
         "name": row.name,
-        "user_id": row.user,
+        "user_id": row.user(),
         "customer_id": row.customer,
         "service_id": row.services.listed().last(),
         "expires_at": row.expires.date().map(time),

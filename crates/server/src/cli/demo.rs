@@ -15,7 +15,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::Args;
 use keygate_authority::{
-    Settings, factor::FactorState, password::Password, service::NewService, user::NewUser,
+    Settings,
+    factor::FactorState,
+    password::{NewPassword, Password},
+    service::NewService,
+    user::NewUser,
 };
 use keygate_model::{Permit, Policy, policy::OWN_POLICY, token::Brand, user::Login};
 use tokio::net::TcpListener;
@@ -137,8 +141,8 @@ async fn set(app: &App, address: SocketAddr, cache: SocketAddr) -> anyhow::Resul
         login: Login::parse(LOGIN)?,
         name: "Demo Person".to_owned(),
         role: "superuser".to_owned(),
-        password: Password::parse(PASSWORD)?,
-        salt: app.rng.bytes()?,
+        limited: false,
+        password: Some(NewPassword { password: Password::parse(PASSWORD)?, salt: app.rng.bytes()? }),
     };
     let person = app.authority.create_user(&permit, &origin, new).await?;
     let entropy = super::user::factor_entropy(&app.rng)?;

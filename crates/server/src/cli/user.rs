@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use keygate_authority::{
     factor::{Enrolment, FactorEntropy, FactorState, RECOVERY_CODES},
-    password::Password,
+    password::{NewPassword, Password},
     user::NewUser,
 };
 use keygate_model::{CustomerId, Permit, UserId, user::Login};
@@ -89,8 +89,8 @@ impl Create {
             login,
             name: self.name,
             role: self.role,
-            password,
-            salt: rng.bytes()?,
+            limited: false,
+            password: Some(NewPassword { password, salt: rng.bytes()? }),
         };
         let user = authority.create_user(&Permit::of_the_operator(customer), &origin, new).await?;
         if self.shown.json {

@@ -1,0 +1,117 @@
+//! What a policy says of its actions, and what the law asks about it.
+
+use std::collections::BTreeMap;
+
+use super::{BadPolicy, Policy, file::ActionLine};
+use crate::action::{Action, ActionSet};
+
+/// The actions by what they are marked with.
+#[derive(Debug)]
+pub(super) struct Marks {
+    all: ActionSet,
+    reads: ActionSet,
+    sudo: ActionSet,
+    account: ActionSet,
+    explicit: ActionSet,
+    anywhere: ActionSet,
+    unenrolled: ActionSet,
+    people: ActionSet,
+    /// What a machine needs instead, by the number of the action.
+    machine: Vec<(Action, Action)>,
+}
+
+impl Marks {
+    pub(super) fn compile(names: &[String], lines: &BTreeMap<String, ActionLine>) -> Result<Self, BadPolicy> {
+        let numbered: Vec<_> = (0..=u8::MAX).map(Action::numbered).zip(names).collect();
+        let marked = |mark: fn(&ActionLine) -> bool| {
+            let lines = numbered.iter().filter(|(_, name)| mark(&lines[*name]));
+            lines.map(|(action, _)| *action).collect::<ActionSet>()
+        };
+        let mut machine = Vec::new();
+        for (action, name) in &numbered {
+            if let Some(other) = &lines[*name].machine {
+                let found = numbered.iter().find(|(_, name)| *name == other);
+                let unknown = || BadPolicy::UnknownMachineAction((*name).clone(), other.clone());
+                machine.push((*action, found.ok_or_else(unknown)?.0));
+            }
+        }
+        Ok(Self {
+            all: marked(|_| true),
+            reads: marked(|line| line.read),
+            sudo: marked(|line| line.sudo),
+            account: marked(|line| line.account),
+            explicit: marked(|line| line.explicit),
+            anywhere: marked(|line| line.anywhere),
+            unenrolled: marked(|line| line.unenrolled),
+            people: marked(|line| line.people),
+            machine,
+        })
+    }
+
+    /// What `*` means: all but what must be named.
+    pub(super) fn all_but_explicit(&self) -> ActionSet {
+        self.all.minus(self.explicit)
+    }
+
+    pub(super) fn reads(&self) -> ActionSet {
+        self.reads
+    }
+}
+
+impl Policy {
+    /// Every action there is.
+    #[must_use]
+    pub fn all(&self) -> ActionSet {
+        self.marks.all
+    }
+
+    /// The actions that change nothing.
+    #[must_use]
+    pub fn reads(&self) -> ActionSet {
+        self.marks.reads
+    }
+
+    /// Whether an action needs sudo.
+    #[must_use]
+    pub fn needs_sudo(&self, action: Action) -> bool {
+        self.marks.sudo.contains(action) || self.marks.people.contains(action)
+    }
+
+    /// Whether only a person who has just shown their password may do it: no machine, and no token alone.
+    #[must_use]
+    pub fn is_for_people(&self, action: Action) -> bool {
+        self.marks.people.contains(action)
+    }
+
+    /// Whether an action is about the whole account.
+    #[must_use]
+    pub fn is_account_wide(&self, action: Action) -> bool {
+        self.marks.account.contains(action)
+    }
+
+    /// Whether an action may also be done from outside of the customer's networks (CONTRACT §13: purging by key).
+    #[must_use]
+    pub fn is_from_anywhere(&self, action: Action) -> bool {
+        self.marks.anywhere.contains(action)
+    }
+
+    /// Whether somebody may do it who lacks a second factor that they must have: what leads to having one.
+    #[must_use]
+    pub fn is_without_factor(&self, action: Action) -> bool {
+        self.marks.unenrolled.contains(action)
+    }
+
+    /// The action that a machine needs where a person needs `action`.
+    #[must_use]
+    pub fn for_machines(&self, action: Action) -> Action {
+        let instead = self.marks.machine.iter().find(|(person, _)| *person == action);
+        instead.map_or(action, |(_, machine)| *machine)
+    }
+
+    /// What whoever may do `actions` may hand on: a person who makes automation tokens may let them make further ones.
+    #[must_use]
+    pub fn grantable(&self, actions: ActionSet) -> ActionSet {
+        let machines = self.marks.machine.iter().filter(|(person, _)| actions.contains(*person));
+        machines.map(|(_, machine)| *machine).collect::<ActionSet>().union(actions)
+    }
+}
