@@ -140,6 +140,12 @@ impl Authority {
         self.read(move |db, _| event::one(db, customer, id)).await
     }
 
+    /// A tag that only this authority can make, for what it hands out to be handed back: cursors.
+    #[must_use]
+    pub fn cursor_tag(&self, of: &str) -> String {
+        data_encoding::HEXLOWER.encode(&self.keys.tag("cursor", of.as_bytes()))
+    }
+
     /// Writes marks of use.
     ///
     /// # Errors

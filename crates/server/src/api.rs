@@ -1,13 +1,21 @@
 //! The handlers, a noun a file. Each is a sentence: take the caller, ask the authority, show the answer.
 
-pub(crate) mod current;
+pub(crate) mod authorizations;
+pub(crate) mod automation_tokens;
 pub(crate) mod customers;
+mod document;
 pub(crate) mod events;
+pub(crate) mod factor;
 pub(crate) mod health;
+pub(crate) mod iam;
+pub(crate) mod invitations;
+pub(crate) mod openapi;
+mod page;
 pub(crate) mod purge;
 pub(crate) mod services;
 pub(crate) mod sudo;
 pub(crate) mod tokens;
+pub(crate) mod users;
 pub(crate) mod verify;
 pub(crate) mod well_known;
 

@@ -13,6 +13,8 @@ use keygate_purge::Purger;
 use crate::{
     edge::{Clock, NoEntropy, Rng},
     metrics::Metrics,
+    outbox::Outbox,
+    stranded::Stranded,
 };
 
 /// How often marks of use are written, and how many at a time: a little and often, so that writing them never shows.
@@ -39,6 +41,10 @@ pub struct App {
     pub brand: Brand,
     /// The address that clients see, if it is known.
     pub public_url: Option<String>,
+    /// Where one-time links go.
+    pub outbox: Outbox,
+    /// Tokens in use whose owners are gone.
+    pub(crate) stranded: Stranded,
     /// What is counted.
     pub metrics: Metrics,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
@@ -57,6 +63,8 @@ pub struct Parts {
     pub brand: Brand,
     /// The address that clients see.
     pub public_url: Option<String>,
+    /// Where one-time links go.
+    pub outbox: Outbox,
 }
 
 impl App {
@@ -77,18 +85,20 @@ impl App {
             rng: parts.rng,
             brand: parts.brand,
             public_url: parts.public_url,
+            outbox: parts.outbox,
+            stranded: Stranded::default(),
             metrics: Metrics::default(),
             explained: std::sync::atomic::AtomicI64::new(0),
         }))
     }
 
-    /// A fresh id and secret for a user token.
+    /// A fresh id and secret for a token of this kind.
     ///
     /// # Errors
     /// [`NoEntropy`].
-    pub fn mint(&self) -> Result<keygate_authority::token::Minted, NoEntropy> {
+    pub fn mint(&self, kind: Kind) -> Result<keygate_authority::token::Minted, NoEntropy> {
         let entropy = zeroize::Zeroizing::new(self.rng.bytes::<32>()?);
-        Ok(keygate_authority::token::Minted::new(&self.brand, Kind::User, self.rng.bytes()?, &entropy))
+        Ok(keygate_authority::token::Minted::new(&self.brand, kind, self.rng.bytes()?, &entropy))
     }
 
     /// A fresh id of a customer.
@@ -139,6 +149,16 @@ impl App {
         loop {
             tokio::time::sleep(MARKS_EVERY).await;
             self.write_marks(MARKS_AT_A_TIME).await;
+            self.tell_stranded().await;
+        }
+    }
+
+    /// Tells of tokens in use whose owners are gone.
+    async fn tell_stranded(&self) {
+        for (digest, origin) in self.stranded.take() {
+            if let Err(fault) = self.authority.note_owner_disabled(&origin, digest).await {
+                tracing::warn!(error = %fault, "the use of a token whose owner is gone could not be told");
+            }
         }
     }
 

@@ -9,11 +9,12 @@ use axum::{
     body::Body,
     http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header},
 };
+use keygate_authority::Origin;
 use keygate_gate::Client;
 use keygate_model::{Ask, Deny, Method, Path, Permit, Unsure, Verdict, permit::Actor, token::Presented};
 
 use crate::{
-    app::App,
+    app::{App, text_of},
     door::{credential, user_agent},
 };
 
@@ -53,8 +54,14 @@ fn decide(app: &App, headers: &HeaderMap, peer: SocketAddr) -> Verdict {
         Err(why) => return Verdict::Deny(Deny::Malformed(why)),
     };
     let client = Client { ip: peer.ip(), user_agent: user_agent(headers, &app.brand) };
+    let (now, digest) = (app.clock.now(), secret.digest());
     let ask = Ask { method, path: Path::new(path_of(url)), secret };
-    app.gate.authorize(&ask, client, app.clock.now())
+    let verdict = app.gate.authorize(&ask, client, now);
+    if verdict == Verdict::Deny(Deny::OwnerDisabled) {
+        let request_id = "forward-auth".to_owned();
+        app.stranded.note(digest, || Origin { now, ip: text_of(peer.ip()), request_id });
+    }
+    verdict
 }
 
 /// The path of an absolute URL or of a request target, without its query.

@@ -8,6 +8,7 @@ use axum::{
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 use std::fmt;
+use zeroize::Zeroizing;
 
 use crate::error::{Problem, said_back};
 
@@ -62,7 +63,7 @@ impl Fields {
     /// A name that comes twice can be read in two ways; only lists repeat theirs.
     fn without_repetitions(self) -> Result<Self, Problem> {
         for (place, (name, _)) in self.0.iter().enumerate() {
-            let list = matches!(name.as_str(), "services[]" | "services");
+            let list = matches!(name.as_str(), "services[]" | "services" | "roles");
             if !list && self.0[..place].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Problem::bad_request(
                     "duplicate_field",
@@ -98,6 +99,19 @@ impl Fields {
         }
     }
 
+    /// A field that is true or false, in any of the spellings of Fastly's clients (CONTRACT §0.6).
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        match self.raw(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(Value::String(text)) if ["true", "True", "1"].contains(&text.as_str()) => Ok(Some(true)),
+            Some(Value::String(text)) if ["false", "False", "0"].contains(&text.as_str()) => Ok(Some(false)),
+            Some(_) => {
+                Err(Problem::bad_request("field_invalid", format!("The field '{name}' is true or false")))
+            }
+        }
+    }
+
     /// Every text under one of these names: repeated in a form, a list in JSON.
     pub(crate) fn texts(&self, names: &[&str]) -> Result<Vec<&str>, Problem> {
         let mut texts = Vec::new();
@@ -115,6 +129,15 @@ impl Fields {
         }
         Ok(texts)
     }
+}
+
+/// Login and password as `Basic` shows them (RFC 7617). None of an empty one, which some clients always send.
+pub(crate) fn basic(headers: &HeaderMap) -> Option<(String, Zeroizing<String>)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let encoded = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))?.1;
+    let bytes = Zeroizing::new(data_encoding::BASE64.decode(encoded.trim().as_bytes()).ok()?);
+    let (login, password) = std::str::from_utf8(&bytes).ok()?.split_once(':')?;
+    (!login.is_empty()).then(|| (login.to_owned(), Zeroizing::new(password.to_owned())))
 }
 
 /// Where the body stops being JSON. What stands there is not said: it may be a password.

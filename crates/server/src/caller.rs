@@ -45,6 +45,15 @@ impl Caller {
         }
     }
 
+    /// Whether this is their customer's id: another's is as missing as one that never was.
+    pub(crate) fn is_of(&self, customer: &str) -> Result<(), Problem> {
+        if customer.parse() == Ok(self.permit.customer()) {
+            Ok(())
+        } else {
+            Err(Problem::missing("customer", customer))
+        }
+    }
+
     /// The token that asks.
     pub(crate) fn token(&self) -> Option<TokenId> {
         match self.permit.actor() {

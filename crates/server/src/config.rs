@@ -21,6 +21,8 @@ pub struct File {
     pub token_prefix: Option<String>,
     /// Threads that serve; as many as there are cores unless said.
     pub workers: Option<usize>,
+    /// A file to which one-time links are appended, for whoever sends them.
+    pub outbox: Option<PathBuf>,
     /// Failed logins.
     #[serde(default)]
     pub login: Login,

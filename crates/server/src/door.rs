@@ -14,7 +14,7 @@ use keygate_gate::Client;
 use keygate_model::{
     Action, Ask, Deny, Digest, Method, Path, Verdict,
     policy::{Access, Unmatched},
-    token::{Brand, Presented},
+    token::{Brand, Presented, is_like_ours},
 };
 
 use crate::{
@@ -112,6 +112,10 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
     match verdict {
         Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), client))),
         Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
+        Verdict::Deny(Deny::OwnerDisabled) => {
+            app.stranded.note(digest, || origin.clone());
+            Err(refuse(Deny::OwnerDisabled))
+        }
         Verdict::Deny(Deny::ServiceUnknown) => {
             Err(Problem::missing("service", path.as_str().split('/').nth(2).unwrap_or_default()))
         }
@@ -173,22 +177,18 @@ fn strip_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
 }
 
 fn has_secret_in_query(query: Option<&str>, names: &[&str], brand: &Brand) -> bool {
-    let start = secret_start(brand);
-    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).any(|(name, value)| {
-        names.contains(&&*name.to_ascii_lowercase()) || name.starts_with(&start) || value.starts_with(&start)
-    })
-}
-
-/// How every user token's secret starts.
-fn secret_start(brand: &Brand) -> String {
-    format!("{}u_", brand.as_str())
+    let ours = |text: &str| is_like_ours(text.as_bytes(), brand);
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        .any(|(name, value)| names.contains(&&*name.to_ascii_lowercase()) || ours(&name) || ours(&value))
 }
 
 /// What a client calls itself, as far as it may be kept with the token's last use: not if a secret got into it.
 pub(crate) fn user_agent<'h>(headers: &'h HeaderMap, brand: &Brand) -> &'h str {
     let name = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     // A browser's name is longer than a secret; looking for one costs next to nothing.
-    if name.contains(brand.as_str()) && name.contains(&secret_start(brand)) { "" } else { name }
+    let holds_secret =
+        name.match_indices(brand.as_str()).any(|(at, _)| is_like_ours(&name.as_bytes()[at..], brand));
+    if holds_secret { "" } else { name }
 }
 
 fn origin(app: &App, parts: &Parts) -> Origin {

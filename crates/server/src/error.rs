@@ -66,6 +66,12 @@ impl Problem {
         credentials("credential_missing", "")
     }
 
+    /// Something that only a person can do or be, asked by a machine.
+    pub(crate) fn not_a_person() -> Self {
+        let why = "An automation token has no person behind it";
+        Self::new(StatusCode::FORBIDDEN, "token_type_not_allowed", NOT_AUTHORIZED).detail(why)
+    }
+
     /// A token that was revoked: told to the holder of its secret only.
     pub(crate) fn revoked(token: TokenId, at: Timestamp) -> Self {
         let detail = format!("Token {token} was revoked at {}", json::time(at));
@@ -75,7 +81,6 @@ impl Problem {
     /// What a refusal of the law answers.
     pub(crate) fn denied(deny: Deny, policy: &Policy) -> Self {
         let code = deny.code();
-        let forbidden = |msg: &str| Self::new(StatusCode::FORBIDDEN, code, msg);
         match deny {
             Deny::Missing => credentials(code, "").detail("Send your token in the header Fastly-Key"),
             Deny::Scheme => {
@@ -104,6 +109,18 @@ impl Problem {
             Deny::MethodOverride => {
                 Self::bad_request(code, "Use the method itself, not a header that overrides it")
             }
+            Deny::ServiceUnknown => Self::new(StatusCode::NOT_FOUND, code, "Record not found"),
+            Deny::NoRoute => {
+                Self::new(StatusCode::NOT_FOUND, code, "Not found").detail("There is no such endpoint")
+            }
+            _ => Self::forbidden(deny, policy),
+        }
+    }
+
+    /// What a refusal answers to whoever is known and may not: what was missing, and how to mend it.
+    fn forbidden(deny: Deny, policy: &Policy) -> Self {
+        let forbidden = |msg: &str| Self::new(StatusCode::FORBIDDEN, deny.code(), msg);
+        match deny {
             Deny::Kind => forbidden(NOT_AUTHORIZED).detail("This kind of token is not for the API"),
             Deny::CustomerSuspended => forbidden(NOT_AUTHORIZED).detail("This account is suspended"),
             Deny::Network => forbidden(NOT_AUTHORIZED).detail(
@@ -135,10 +152,7 @@ impl Problem {
             Deny::Sudo => forbidden("You must POST /sudo to access this endpoint"),
             Deny::Interactive => forbidden("You must POST /sudo to access this endpoint")
                 .detail("Only a person who has just shown their password may do this"),
-            Deny::ServiceUnknown => Self::new(StatusCode::NOT_FOUND, code, "Record not found"),
-            Deny::NoRoute => {
-                Self::new(StatusCode::NOT_FOUND, code, "Not found").detail("There is no such endpoint")
-            }
+            _ => forbidden(NOT_AUTHORIZED),
         }
     }
 

@@ -13,6 +13,8 @@ mod error;
 mod json;
 pub mod log;
 mod metrics;
+pub mod outbox;
 mod patience;
 pub mod router;
 pub mod serve;
+mod stranded;

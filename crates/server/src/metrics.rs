@@ -41,7 +41,7 @@ impl Metrics {
     }
 
     /// The Prometheus text format.
-    pub(crate) fn text(&self, gate: &keygate_gate::Gate) -> String {
+    pub(crate) fn text(&self, gate: &keygate_gate::Gate, stranded: u64) -> String {
         let (tokens, table_bytes) = gate.size();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut text = format!(
@@ -54,6 +54,7 @@ impl Metrics {
              # TYPE keygate_replica_applied_position gauge\nkeygate_replica_applied_position {}\n\
              # TYPE keygate_usage_marks_lost_total counter\nkeygate_usage_marks_lost_total {}\n\
              # TYPE keygate_purge_misses_total counter\nkeygate_purge_misses_total {}\n\
+             # TYPE keygate_owner_disabled_total counter\nkeygate_owner_disabled_total {stranded}\n\
              # TYPE keygate_refusals_total counter\n",
             load(&self.allowed),
             load(&self.denied),

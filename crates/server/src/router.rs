@@ -6,12 +6,15 @@ use std::sync::Arc;
 use axum::{
     Router, middleware,
     response::IntoResponse as _,
-    routing::{MethodRouter, delete, get, post, put},
+    routing::{MethodRouter, delete, get, patch, post, put},
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    api::{current, customers, events, health, purge, services, sudo, tokens, verify, well_known},
+    api::{
+        authorizations, automation_tokens, customers, events, factor, health, iam, invitations, openapi,
+        purge, services, sudo, tokens, users, verify, well_known,
+    },
     app::App,
     door,
     error::Problem,
@@ -23,6 +26,11 @@ type Row = (&'static str, MethodRouter<Arc<App>>);
 /// The table.
 #[must_use]
 pub fn table() -> Vec<Row> {
+    [tokens_rows(), people_rows(), permissions_rows(), services_rows(), about_rows()].concat()
+}
+
+/// Tokens, of people and of machines.
+fn tokens_rows() -> Vec<Row> {
     vec![
         ("POST /tokens", post(tokens::create)),
         ("GET /tokens", get(tokens::list)),
@@ -34,10 +42,74 @@ pub fn table() -> Vec<Row> {
         ("GET /customer/{customer}/tokens", get(customers::tokens)),
         ("POST /sudo", post(sudo::start)),
         ("GET /verify", get(verify::show)),
-        ("GET /current_user", get(current::user)),
-        ("GET /current_customer", get(current::customer)),
-        ("GET /events", get(events::list)),
-        ("GET /events/{event}", get(events::show)),
+        ("POST /automation-tokens", post(automation_tokens::create)),
+        ("GET /automation-tokens", get(automation_tokens::list)),
+        ("GET /automation-tokens/{token}", get(automation_tokens::show)),
+        ("GET /automation-tokens/{token}/services", get(automation_tokens::services)),
+        ("GET /automation-tokens/{token}/workspaces", get(automation_tokens::workspaces)),
+        ("DELETE /automation-tokens/{token}", delete(automation_tokens::revoke)),
+    ]
+}
+
+/// People, and the customer they belong to.
+fn people_rows() -> Vec<Row> {
+    vec![
+        ("GET /current_user", get(users::current)),
+        ("POST /current_user/password", post(users::change_password)),
+        ("POST /current_user/two_factor", post(factor::enrol)),
+        ("PUT /current_user/two_factor", put(factor::confirm)),
+        ("DELETE /current_user/two_factor", delete(factor::disable)),
+        ("POST /user", post(users::create)),
+        ("GET /user/{user}", get(users::show)),
+        ("PUT /user/{user}", put(users::update)),
+        ("DELETE /user/{user}", delete(users::delete)),
+        ("POST /user/{user}/password/request_reset", post(users::request_reset)),
+        ("POST /password/reset", post(users::reset)),
+        ("GET /current_customer", get(customers::current)),
+        ("GET /customer/{customer}", get(customers::show)),
+        ("PUT /customer/{customer}", put(customers::update)),
+        ("DELETE /customer/{customer}", delete(customers::delete)),
+        ("GET /customer/{customer}/users", get(users::list)),
+        ("GET /customer/{customer}/contacts", get(customers::contacts)),
+        ("POST /customer/{customer}/contacts", post(customers::create_contact)),
+        ("DELETE /customer/{customer}/contacts/{contact}", delete(customers::delete_contact)),
+        ("GET /invitations", get(invitations::list)),
+        ("POST /invitations", post(invitations::create)),
+        ("DELETE /invitations/{invitation}", delete(invitations::delete)),
+        ("PUT /invitation/accept/{code}", put(invitations::accept)),
+    ]
+}
+
+/// Who may do what.
+fn permissions_rows() -> Vec<Row> {
+    vec![
+        ("GET /service-authorizations", get(authorizations::list)),
+        ("POST /service-authorizations", post(authorizations::create)),
+        ("PATCH /service-authorizations", patch(authorizations::update_many)),
+        ("DELETE /service-authorizations", delete(authorizations::delete_many)),
+        ("GET /service-authorizations/{authorization}", get(authorizations::show)),
+        ("PATCH /service-authorizations/{authorization}", patch(authorizations::update)),
+        ("DELETE /service-authorizations/{authorization}", delete(authorizations::delete)),
+        ("GET /iam/v1/roles", get(iam::roles)),
+        ("GET /iam/v1/roles/{role}", get(iam::role)),
+        ("GET /roles", get(iam::old_roles)),
+        ("GET /roles/{role}", get(iam::old_role)),
+        ("GET /roles/{role}/permissions", get(iam::role_permissions)),
+        ("GET /permissions", get(iam::permissions)),
+        ("GET /service-groups", get(iam::no_groups)),
+        ("GET /service-groups/{group}", get(iam::no_service_group)),
+        ("GET /service-groups/{group}/services", get(iam::no_service_group)),
+        ("GET /user-groups", get(iam::no_groups)),
+        ("GET /user-groups/{group}", get(iam::no_user_group)),
+        ("GET /user-groups/{group}/members", get(iam::no_user_group)),
+        ("GET /user-groups/{group}/roles", get(iam::no_user_group)),
+        ("GET /user-groups/{group}/service-groups", get(iam::no_user_group)),
+    ]
+}
+
+/// Services, and purging what they cache.
+fn services_rows() -> Vec<Row> {
+    vec![
         ("GET /service", get(services::list)),
         ("POST /service", post(services::create)),
         ("GET /service/search", get(services::search)),
@@ -51,7 +123,16 @@ pub fn table() -> Vec<Row> {
         ("POST /service/{service}/purge/{key}", post(purge::key)),
         ("POST /service/{service}/purge_all", post(purge::all)),
         ("POST /purge/{*url}", post(purge::url)),
+    ]
+}
+
+/// The log, health, and what describes this API.
+fn about_rows() -> Vec<Row> {
+    vec![
+        ("GET /events", get(events::list)),
+        ("GET /events/{event}", get(events::show)),
         ("GET /realms/fastly/.well-known/openid-configuration", get(well_known::openid_configuration)),
+        ("GET /openapi.json", get(openapi::show)),
         ("GET /livez", get(health::live)),
         ("GET /readyz", get(health::ready)),
         ("GET /metrics", get(health::metrics)),

@@ -36,5 +36,5 @@ pub(crate) async fn metrics(State(app): Ap, ConnectInfo(peer): ConnectInfo<Socke
     if !peer.ip().to_canonical().is_loopback() {
         return Err(Problem::missing("endpoint", "metrics"));
     }
-    Ok(app.metrics.text(&app.gate))
+    Ok(app.metrics.text(&app.gate, app.stranded.count()))
 }

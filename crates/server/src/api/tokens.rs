@@ -11,12 +11,17 @@ use keygate_authority::{
     password::Password,
     token::{Idempotency, Issued, Order, Used},
 };
-use keygate_model::{Action, TokenId, otp::Otp, user::Login};
+use keygate_model::{
+    Action, TokenId,
+    otp::{MalformedOtp, Otp},
+    token::Kind,
+    user::Login,
+};
 use serde_json::{Value, json};
 
 use super::{Ap, From, Reply};
 use crate::{
-    body::{self, Fields},
+    body::{self, Fields, basic},
     caller::Caller,
     error::Problem,
     json::{read_time, time},
@@ -54,7 +59,7 @@ pub(crate) async fn create(
     }
     fields.only(&FIELDS)?;
     let order = order(&headers, &fields)?;
-    let minted = app.mint()?;
+    let minted = app.mint(Kind::User)?;
     let issued = match caller {
         Some(caller) => app.authority.create_token(&caller.permit, &caller.origin, order, minted).await?,
         None => {
@@ -155,7 +160,7 @@ fn issued_json(issued: Issued) -> Value {
     })
 }
 
-fn parse(id: &str) -> Result<TokenId, Problem> {
+pub(crate) fn parse(id: &str) -> Result<TokenId, Problem> {
     id.parse().map_err(|_| Problem::missing("token", id))
 }
 
@@ -174,7 +179,7 @@ fn order(headers: &HeaderMap, fields: &Fields) -> Result<Order, Problem> {
 }
 
 /// `scope`, one text, or `scopes`, a list. One that is there and says nothing is refused: nothing is not everything.
-fn scope(fields: &Fields) -> Result<Option<String>, Problem> {
+pub(crate) fn scope(fields: &Fields) -> Result<Option<String>, Problem> {
     let invalid =
         |why: &str| Problem::new(StatusCode::BAD_REQUEST, "scope_invalid", "invalid_scope").detail(why);
     match (fields.raw("scope"), fields.raw("scopes")) {
@@ -192,7 +197,7 @@ fn scope(fields: &Fields) -> Result<Option<String>, Problem> {
     }
 }
 
-fn expires(fields: &Fields) -> Result<Option<keygate_model::Timestamp>, Problem> {
+pub(crate) fn expires(fields: &Fields) -> Result<Option<keygate_model::Timestamp>, Problem> {
     let invalid = || {
         let problem =
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "expiry_invalid", "Unprocessable entity");
@@ -206,7 +211,7 @@ fn expires(fields: &Fields) -> Result<Option<keygate_model::Timestamp>, Problem>
 }
 
 /// `Idempotency-Key`, bound to everything in the body that makes the token what it is.
-fn idempotency(headers: &HeaderMap, fields: &Fields) -> Result<Option<Idempotency>, Problem> {
+pub(crate) fn idempotency(headers: &HeaderMap, fields: &Fields) -> Result<Option<Idempotency>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     if key.is_empty() || key.len() > 255 {
         return Err(Problem::bad_request(
@@ -214,28 +219,51 @@ fn idempotency(headers: &HeaderMap, fields: &Fields) -> Result<Option<Idempotenc
             "An Idempotency-Key has 1 to 255 characters",
         ));
     }
-    let names = ["name", "scope", "scopes", "services", "services[]", "service_id", "expires_at"];
+    let names = [
+        "name",
+        "scope",
+        "scopes",
+        "services",
+        "services[]",
+        "service_id",
+        "expires_at",
+        "role",
+        "roles",
+        "tls_access",
+    ];
     let body = json!(names.map(|name| fields.raw(name)));
     Ok(Some(Idempotency::new(key.as_bytes(), body.to_string().as_bytes())))
 }
 
-/// The login, password and code that a request shows.
+/// The login, password and code that a request shows: as fields, or as `Basic`, which is all that generated clients have.
 fn attempt(headers: &HeaderMap, fields: &Fields) -> Result<Attempt, Problem> {
     let missing = || {
         let problem = Problem::new(StatusCode::BAD_REQUEST, "credential_missing", "invalid_request");
         problem.detail("Send username and password, or a Fastly-Key whose token is in sudo")
     };
-    let username = fields.text("username")?.or(fields.text("user")?).ok_or_else(missing)?;
-    let password = fields.text("password")?.ok_or_else(missing)?;
-    // What cannot be a login is nobody's: it is refused in the same words as an unknown one, after the same work.
-    let login = Login::parse(username).or_else(|_| Login::parse("\u{fffd}")).map_err(|_| missing())?;
+    let shown = basic(headers);
+    let (name, secret) = shown.as_ref().map(|(name, secret)| (name.as_str(), secret.as_str())).unzip();
+    let username = fields.text("username")?.or(fields.text("user")?).or(name).ok_or_else(missing)?;
+    let password = fields.text("password")?.or(secret).ok_or_else(missing)?;
+    Ok(Attempt { login: login_of(username)?, password: Password::parse(password)?, otp: code(headers)? })
+}
+
+/// What cannot be a login is nobody's: it is refused in the same words as an unknown one, after the same work.
+pub(crate) fn login_of(username: &str) -> Result<Login, Problem> {
+    let nobody = |_| Login::parse("\u{fffd}");
+    Login::parse(username)
+        .or_else(nobody)
+        .map_err(|why| Problem::bad_request("login_invalid", why.to_string()))
+}
+
+/// The one-time code of `Fastly-OTP`.
+pub(crate) fn code(headers: &HeaderMap) -> Result<Option<Result<Otp, MalformedOtp>>, Problem> {
     let mut codes = headers.get_all("fastly-otp").iter();
     let code = codes.next();
     if codes.next().is_some() {
         return Err(Problem::bad_request("multiple_credentials", "Send one Fastly-OTP"));
     }
-    let otp = code.map(|code| Otp::parse(code.as_bytes()));
-    Ok(Attempt { login, password: Password::parse(password)?, otp })
+    Ok(code.map(|code| Otp::parse(code.as_bytes())))
 }
 
 /// The ids in `{"data":[{"type":"token","id":"…"}, …]}` (CONTRACT §8).

@@ -1,31 +1,26 @@
 //! `GET /verify`: who am I, and what may I do (CONTRACT §11).
 
 use axum::{Json, extract::State};
-use keygate_authority::service;
-use keygate_model::Action;
+use keygate_authority::{service, token::Row};
+use keygate_model::{Action, ServiceId};
 use serde_json::{Map, Value, json};
 
 use super::{Ap, Reply};
-use crate::{caller::Caller, error::Problem, json::time};
+use crate::{app::App, caller::Caller, error::Problem, json::time};
 
-/// The token, the person and the customer behind it, and the services it reaches. A token that may not read services
-/// sees none of them.
+/// The token, whoever is behind it, the customer, and the services it reaches. A token that may not read services sees
+/// none of them.
 pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
-    let (id, user) = caller.token().zip(caller.user()).ok_or_else(Problem::no_caller)?;
+    let id = caller.token().ok_or_else(Problem::no_caller)?;
     let customer = app.authority.customer(caller.permit.customer()).await?;
-    let user = app.authority.user(customer.id, user).await?;
     let token = app.authority.token(&caller.permit, id).await?.row;
     let services = match caller.may(&app, Action::SERVICE_LIST, None) {
         Ok(permit) => names(&app.authority.services(&permit).await?),
         Err(_) => Value::Null,
     };
-    let limited_to = match token.services.listed() {
-        [] => json!([{ "service_id": "all_services", "permissions": [] }]),
-        some => some.iter().map(|id| json!({ "service_id": id, "permissions": [] })).collect(),
-    };
     Ok(Json(json!({
         "customer": { "id": customer.id, "name": customer.name },
-        "user": { "id": user.id, "name": user.name, "login": user.login.as_str(), "role": user.role },
+        "user": behind(&app, &token).await?,
         "services": services,
         "token": {
             "id": token.id,
@@ -35,8 +30,41 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
             "scope": token.scope,
         },
         "features": [],
-        "authorized_permissions": { "account_permissions": [], "service_permissions": limited_to },
+        "authorized_permissions": permissions(&app, &caller, &token),
     })))
+}
+
+/// The person behind a token; of an automation token, the token itself, which is who acts.
+async fn behind(app: &App, token: &Row) -> Reply<Value> {
+    let Some(user) = token.user() else {
+        let login = format!("automation token {}", token.id);
+        return Ok(json!({ "id": null, "name": token.name, "login": login, "role": token.role() }));
+    };
+    let user = app.authority.user(token.customer, user).await?;
+    Ok(json!({ "id": user.id, "name": user.name, "login": user.login.as_str(), "role": user.role }))
+}
+
+/// What the law lets this token do now, asked action by action.
+fn permissions(app: &App, caller: &Caller, token: &Row) -> Value {
+    let policy = app.gate.policy();
+    let may = |name: &&str, service| {
+        policy.action(name).is_some_and(|action| caller.may(app, action, service).is_ok())
+    };
+    let (about_services, account): (Vec<&str>, Vec<&str>) = policy
+        .names(policy.all())
+        .into_iter()
+        .partition(|name| name.starts_with("service:") || name.starts_with("purge:"));
+    let account: Vec<_> = account.into_iter().filter(|name| may(name, None)).collect();
+    let on = |service: Option<ServiceId>| {
+        let named = service.map_or_else(|| "all_services".to_owned(), |id| id.to_string());
+        let may: Vec<_> = about_services.iter().filter(|name| may(name, service)).collect();
+        json!({ "service_id": named, "permissions": may })
+    };
+    let services: Vec<_> = match token.services.listed() {
+        [] => vec![on(None)],
+        some => some.iter().map(|id| on(Some(*id))).collect(),
+    };
+    json!({ "account_permissions": account, "service_permissions": services })
 }
 
 fn names(services: &[service::Row]) -> Value {

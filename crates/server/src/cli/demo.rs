@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 use crate::{
     app::{App, Parts},
     edge::{Clock, Rng},
+    outbox::Outbox,
     serve,
 };
 
@@ -128,7 +129,14 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
     let rng = Rng::System;
     let policy = Arc::new(Policy::compile(OWN_POLICY)?);
     let settings = Settings::new(&folder.join("keygate.db"), policy, rng.bytes()?);
-    Ok(App::open(Parts { settings, clock: Clock::System, rng, brand: Brand::default(), public_url: None })?)
+    Ok(App::open(Parts {
+        settings,
+        clock: Clock::System,
+        rng,
+        brand: Brand::default(),
+        public_url: None,
+        outbox: Outbox::default(),
+    })?)
 }
 
 /// Makes the customer, the person and the services, as an operator would at the command line.

@@ -11,6 +11,7 @@ use crate::{
     app::{App, Parts},
     config::File,
     edge::{Clock, Rng},
+    outbox::Outbox,
     serve,
 };
 
@@ -74,7 +75,8 @@ impl Serve {
         }
         let brand = file.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default();
         let public_url = file.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-        Ok(Parts { settings, clock: Clock::System, rng, brand, public_url })
+        let outbox = Outbox::new(file.outbox.clone());
+        Ok(Parts { settings, clock: Clock::System, rng, brand, public_url, outbox })
     }
 }
 

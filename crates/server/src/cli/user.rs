@@ -145,7 +145,7 @@ fn codes(shown: &Enrolment) -> [&str; RECOVERY_CODES] {
 }
 
 /// Randomness for a new second factor.
-pub(super) fn factor_entropy(rng: &Rng) -> Result<FactorEntropy, NoEntropy> {
+pub(crate) fn factor_entropy(rng: &Rng) -> Result<FactorEntropy, NoEntropy> {
     let mut recovery = [[0; 15]; RECOVERY_CODES];
     for code in &mut recovery {
         *code = rng.bytes()?;
