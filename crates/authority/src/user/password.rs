@@ -101,7 +101,13 @@ impl Authority {
                 login::save_anybody(&mut write)?;
                 return write.commit(&Event::UserPasswordReset { user: None }, None);
             };
-            if !matches!(actor, Actor::Operator { .. }) {
+            // Another customer's token is nothing that this one's log should show.
+            let of_this_house = match actor {
+                Actor::Operator { .. } => true,
+                Actor::Token { customer, .. } => customer == row.customer,
+                Actor::Person { .. } | Actor::Stranger => false,
+            };
+            if !of_this_house {
                 write.act_as(Actor::Person { user: row.id, customer: row.customer });
             }
             let until = write.origin().now.after(RESET);

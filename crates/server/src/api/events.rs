@@ -162,6 +162,9 @@ fn event_json(row: &Row) -> Value {
     if let Value::Object(rest) = rest {
         attributes.extend(rest);
     }
+    if !row.actor_name.is_empty() {
+        attributes.insert("actor_name".to_owned(), row.actor_name.as_str().into());
+    }
     json!({ "id": row.id, "type": "event", "attributes": attributes })
 }
 
