@@ -3,6 +3,7 @@
 mod audit;
 mod customer;
 mod demo;
+mod import;
 
 mod output;
 mod serve;
@@ -48,9 +49,21 @@ enum Command {
     /// Services: what tokens can be limited to
     #[command(subcommand)]
     Service(service::Command),
+    /// Tokens
+    #[command(subcommand)]
+    Token(Token),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Command),
+}
+
+#[derive(Subcommand)]
+enum Token {
+    /// Take existing API keys over: they work as they are
+    #[command(after_help = "Example:\n  keygate token import --customer ID --file keys.csv --dry-run\n\n\
+                            A line of keys.csv, under its header:\n  name,owner,scope,services,expires_at,secret\n  \
+                            deploy,role:engineer,global,,,3f1c0b…")]
+    Import(import::ImportKeys),
 }
 
 /// Which database a command works on.
@@ -122,6 +135,7 @@ impl Command {
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),
+            Self::Token(Token::Import(import)) => import.run(),
             Self::Audit(command) => command.run(),
         }
     }
