@@ -43,6 +43,8 @@ pub struct App {
     pub public_url: Option<String>,
     /// Where one-time links go.
     pub outbox: Outbox,
+    /// How many days back events are shown.
+    pub event_retention_days: u32,
     /// Tokens in use whose owners are gone.
     pub(crate) stranded: Stranded,
     /// What is counted.
@@ -65,6 +67,8 @@ pub struct Parts {
     pub public_url: Option<String>,
     /// Where one-time links go.
     pub outbox: Outbox,
+    /// How many days back events are shown.
+    pub event_retention_days: u32,
 }
 
 impl App {
@@ -86,6 +90,7 @@ impl App {
             brand: parts.brand,
             public_url: parts.public_url,
             outbox: parts.outbox,
+            event_retention_days: parts.event_retention_days,
             stranded: Stranded::default(),
             metrics: Metrics::default(),
             explained: std::sync::atomic::AtomicI64::new(0),

@@ -23,6 +23,8 @@ pub struct File {
     pub workers: Option<usize>,
     /// A file to which one-time links are appended, for whoever sends them.
     pub outbox: Option<PathBuf>,
+    /// How many days back `GET /events` shows (365). What is older stays in the log and its chain.
+    pub event_retention_days: Option<u32>,
     /// Failed logins.
     #[serde(default)]
     pub login: Login,
@@ -37,6 +39,9 @@ pub struct Login {
     /// Seconds after which one of them is forgiven (60).
     pub failure_forgiven_seconds: Option<u64>,
 }
+
+/// How many days back events are shown if nobody says (CONTRACT §14).
+pub const EVENT_RETENTION_DAYS: u32 = 365;
 
 impl File {
     /// Reads the file, or nothing if none is named.

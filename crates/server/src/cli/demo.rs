@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     app::{App, Parts},
+    config::EVENT_RETENTION_DAYS,
     edge::{Clock, Rng},
     outbox::Outbox,
     serve,
@@ -136,6 +137,7 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
         brand: Brand::default(),
         public_url: None,
         outbox: Outbox::default(),
+        event_retention_days: EVENT_RETENTION_DAYS,
     })?)
 }
 

@@ -2,6 +2,7 @@
 
 mod offboard;
 mod reset;
+mod update;
 
 use std::{io::Read as _, process::ExitCode};
 
@@ -30,6 +31,11 @@ pub(super) enum Command {
     /// Give a person a second factor, in force at once
     #[command(after_help = "Example:\n  keygate user totp --login ada@example.com")]
     Totp(Totp),
+    /// Change a person: also one whom nobody else could let in again
+    #[command(
+        after_help = "Example:\n  keygate user update --login ada@example.com --locked false --role superuser"
+    )]
+    Update(update::Update),
     /// Remove a person, and keep what runs on their tokens running
     #[command(after_help = "Examples:\n  keygate user offboard --login ada@example.com\n  \
                             keygate user offboard --login ada@example.com --convert 4nYbWcVbJ2kq9T8fQ0sZxA --yes")]
@@ -78,6 +84,7 @@ impl Command {
         match self {
             Self::Create(create) => block_on(create.run())?,
             Self::Totp(totp) => block_on(totp.run())?,
+            Self::Update(update) => block_on(update.run())?,
             Self::Offboard(offboard) => block_on(offboard.run())?,
             Self::Reset(reset) => block_on(reset.run())?,
         }
