@@ -13,7 +13,7 @@ use std::{
 use keygate_authority::{
     Settings,
     factor::{FactorEntropy, FactorState, RECOVERY_CODES, code_at},
-    password::Password,
+    password::{NewPassword, Password},
     service::NewService,
     user::NewUser,
 };
@@ -209,8 +209,11 @@ impl Node {
             login: Login::parse(login).expect("a login"),
             name: login.to_owned(),
             role: role.to_owned(),
-            password: Password::parse(password).expect("a password"),
-            salt: self.app.rng.bytes().expect("chance"),
+            limited: false,
+            password: Some(NewPassword {
+                password: Password::parse(password).expect("a password"),
+                salt: self.app.rng.bytes().expect("chance"),
+            }),
         };
         let (permit, origin) = (Permit::of_the_operator(customer), self.app.local_origin());
         let id = self.app.authority.create_user(&permit, &origin, new).await.expect("a person").id;
