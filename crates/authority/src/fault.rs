@@ -29,6 +29,14 @@ pub enum Fault {
         /// What is wrong, and how to mend it.
         why: String,
     },
+    /// A version can no longer be edited.
+    #[error("version '{number}' for service '{service}' is locked")]
+    VersionLocked {
+        /// Which.
+        number: u32,
+        /// Of which service.
+        service: String,
+    },
     /// It is taken by another.
     #[error("{noun} '{what}' exists already")]
     Taken {

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Action(u8);
 
 /// The names of Keygate's own actions, in the order of the constants. `policy/keygate.toml` must name each.
-pub const OWN: [&str; 19] = [
+pub const OWN: [&str; 20] = [
     "token:create",
     "token:read",
     "token:read_any",
@@ -28,6 +28,7 @@ pub const OWN: [&str; 19] = [
     "purge:key",
     "purge:url",
     "purge:all",
+    "service:activate",
 ];
 
 impl Action {
@@ -69,6 +70,8 @@ impl Action {
     pub const PURGE_URL: Self = Self(17);
     /// Purge everything of a service.
     pub const PURGE_ALL: Self = Self(18);
+    /// Put a version of a service to use, or take it out of use.
+    pub const SERVICE_ACTIVATE: Self = Self(19);
 
     /// The action with this number; policies number theirs after [`OWN`].
     #[must_use]

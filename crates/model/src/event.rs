@@ -8,6 +8,8 @@ use crate::{
     service::Services,
 };
 
+pub mod version;
+
 /// The sequence number of an event. Order of positions = order of commits, always; the first is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(pub i64);
@@ -213,6 +215,8 @@ pub enum Event {
         /// Which.
         service: ServiceId,
     },
+    /// A version of a service was made or changed.
+    Version(version::VersionEvent),
     /// A token was made.
     TokenCreate(NewToken),
     /// A token was revoked.
@@ -246,6 +250,7 @@ impl Event {
             Self::ServiceUpdate { .. } => "service.update",
             Self::ServiceDelete { .. } => "service.delete",
             Self::ServicePurgeAll { .. } => "service.purge_all",
+            Self::Version(version) => version.kind(),
             Self::TokenCreate(_) => "token.create",
             Self::TokenDestroy { .. } => "token.destroy",
         }
@@ -269,6 +274,7 @@ impl Event {
             Self::ServiceCreate { service, .. }
             | Self::ServiceUpdate { service, .. }
             | Self::ServiceDelete { service, .. } => Subject::Service(*service),
+            Self::Version(version) => Subject::Service(version.service),
             Self::ServicePurgeAll { .. } => Subject::None,
             Self::UserSudo { token, .. } | Self::TokenDestroy { token, .. } => Subject::Token(*token),
             Self::TokenCreate(new) => Subject::Token(new.token),
@@ -331,6 +337,7 @@ impl Event {
             Self::ServiceUpdate { .. } => "Service was updated".to_owned(),
             Self::ServiceDelete { name, .. } => format!("Service '{name}' was deleted"),
             Self::ServicePurgeAll { .. } => "Everything was purged".to_owned(),
+            Self::Version(version) => version.description(),
             Self::TokenCreate(new) => format!("Token '{}' was created", new.name),
             Self::TokenDestroy { name, .. } => format!("Token '{name}' was revoked"),
         }
@@ -355,6 +362,7 @@ impl Event {
             Self::TwoFactorEnable { confirmed, .. } => json!({ "confirmed": confirmed }),
             Self::ServiceCreate { name, .. } | Self::ServiceDelete { name, .. } => json!({ "name": name }),
             Self::ServiceUpdate { old, new, .. } => json!({ "old": old, "new": new }),
+            Self::Version(version) => version.metadata(),
             Self::TokenCreate(new) => new.metadata(),
             Self::TokenDestroy { token, name, .. } => json!({ "token_id": token, "name": name }),
             Self::UserLock { .. }

@@ -188,6 +188,9 @@ impl From<Fault> for Problem {
                 Self::bad_request("deleted", format!("{noun} '{id}' is deleted"))
             }
             Fault::Invalid { code, .. } => invalid(code, words),
+            Fault::VersionLocked { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "version_locked", "Version locked").detail(capitalised(&words))
+            }
             Fault::Taken { noun, what } => Self::new(StatusCode::CONFLICT, "taken", "Duplicate record")
                 .detail(format!("Duplicate {noun}: '{what}'")),
             Fault::Wider { excess } => Self::new(StatusCode::FORBIDDEN, "scope_exceeds_caller", NOT_AUTHORIZED)

@@ -11,7 +11,7 @@ use axum::{
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    api::{current, customers, events, health, purge, services, sudo, tokens, verify, well_known},
+    api::{current, customers, events, health, purge, services, sudo, tokens, verify, versions, well_known},
     app::App,
     door,
     error::Problem,
@@ -46,7 +46,18 @@ pub fn table() -> Vec<Row> {
         ("DELETE /service/{service}", delete(services::delete)),
         ("GET /service/{service}/details", get(services::details)),
         ("GET /service/{service}/domain", get(services::domains)),
-        ("GET /service/{service}/version", get(services::versions)),
+        ("GET /service/{service}/version", get(versions::list)),
+        ("POST /service/{service}/version", post(versions::create)),
+        ("GET /service/{service}/version/{number}", get(versions::show)),
+        ("PUT /service/{service}/version/{number}", put(versions::update)),
+        ("PUT /service/{service}/version/{number}/clone", put(versions::copy)),
+        ("PUT /service/{service}/version/{number}/lock", put(versions::lock)),
+        ("PUT /service/{service}/version/{number}/activate", put(versions::activate)),
+        ("PUT /service/{service}/version/{number}/activate/{environment}", put(versions::activate_at)),
+        ("PUT /service/{service}/version/{number}/deactivate", put(versions::deactivate)),
+        ("PUT /service/{service}/version/{number}/deactivate/{environment}", put(versions::deactivate_at)),
+        ("GET /service/{service}/version/{number}/domain", get(versions::domains)),
+        ("GET /service/{service}/version/{number}/validate", get(versions::validate)),
         ("POST /service/{service}/purge", post(purge::keys)),
         ("POST /service/{service}/purge/{key}", post(purge::key)),
         ("POST /service/{service}/purge_all", post(purge::all)),

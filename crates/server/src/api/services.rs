@@ -7,9 +7,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use keygate_authority::service::{Changes, NewService, Row};
+use keygate_model::version::Version;
+use keygate_purge::{Domain, Node};
 use serde_json::{Value, json};
 
-use super::{Ap, Reply};
+use super::{
+    Ap, Reply,
+    versions::{self, environments, version_json},
+};
 use crate::{app::App, body::Fields, caller::Caller, error::Problem, json::time};
 
 const PER_PAGE_DEFAULT: usize = 20;
@@ -77,11 +82,16 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
     Ok(Json(service_json(&app.authority.service(&caller.permit).await?)))
 }
 
-/// Changes name or comment.
+/// Changes name, comment, domains or cache nodes. A list that is sent takes the place of the one before.
 pub(crate) async fn update(State(app): Ap, caller: Caller, fields: Fields) -> Reply {
+    let domain =
+        |text: &str| Domain::parse(text).map(|domain| domain.to_string()).map_err(|why| why.to_string());
+    let node = |text: &str| Node::parse(text).map(|node| node.to_string()).map_err(|why| why.to_string());
     let changes = Changes {
         name: fields.text("name")?.map(str::to_owned),
         comment: fields.text("comment")?.map(str::to_owned),
+        domains: list_of(&fields, ["domains", "domains[]"], domain)?,
+        nodes: list_of(&fields, ["nodes", "nodes[]"], node)?,
     };
     Ok(Json(service_json(&app.authority.update_service(&caller.permit, &caller.origin, changes).await?)))
 }
@@ -92,54 +102,48 @@ pub(crate) async fn delete(State(app): Ap, caller: Caller) -> Reply {
     Ok(Json(json!({ "status": "ok" })))
 }
 
-/// One service with everything about its version. Keygate keeps no VCL configuration, so the lists are empty.
-pub(crate) async fn details(State(app): Ap, caller: Caller) -> Reply {
+/// What a service's version has in it for Fastly. Keygate keeps no VCL configuration, so the lists are empty.
+const NO_CONFIGURATION: [&str; 14] = [
+    "acls",
+    "backends",
+    "cache_settings",
+    "conditions",
+    "dictionaries",
+    "directors",
+    "gzips",
+    "headers",
+    "healthchecks",
+    "request_settings",
+    "response_objects",
+    "snippets",
+    "vcls",
+    "wordpress",
+];
+
+/// One service with everything about a version of it, the current one unless `?version=` says another, and about the
+/// active one.
+pub(crate) async fn details(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply {
     let service = app.authority.service(&caller.permit).await?;
-    let mut version = version_json(&service);
-    let lists = [
-        "acls",
-        "backends",
-        "cache_settings",
-        "conditions",
-        "dictionaries",
-        "directors",
-        "gzips",
-        "headers",
-        "healthchecks",
-        "request_settings",
-        "response_objects",
-        "snippets",
-        "vcls",
-        "wordpress",
-    ];
-    for list in lists {
-        version[list] = json!([]);
-    }
-    version["domains"] = domains_json(&service);
-    version["settings"] = json!({
-        "general.default_ttl": 3600,
-        "general.stale_if_error_ttl": 43200,
-        "general.stale_if_error": false,
-        "general.default_pci": 0,
-        "general.default_host": "",
-    });
+    let query = query.unwrap_or_default();
+    let wanted = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "version");
+    let version = match wanted {
+        Some((_, number)) => versions::find(&service, &number)?,
+        None => service.versions.current(),
+    };
     let mut details = service_json(&service);
     if let Value::Object(details) = &mut details {
         details.retain(|name, _| !["paused", "publish_key"].contains(&name.as_str()));
     }
-    details["version"] = version;
-    details["active_version"] = Value::Null;
+    details["version"] = detailed_json(&service, version);
+    details["active_version"] =
+        service.versions.active().map_or(Value::Null, |active| detailed_json(&service, active));
     Ok(Json(details))
 }
 
 /// The domains of a service.
 pub(crate) async fn domains(State(app): Ap, caller: Caller) -> Reply {
-    Ok(Json(domains_json(&app.authority.service(&caller.permit).await?)))
-}
-
-/// The versions of a service: the first, until versions are kept.
-pub(crate) async fn versions(State(app): Ap, caller: Caller) -> Reply {
-    Ok(Json(json!([version_json(&app.authority.service(&caller.permit).await?)])))
+    let service = app.authority.service(&caller.permit).await?;
+    Ok(Json(domains_json(&service, service.versions.current())))
 }
 
 /// Where clients reach this server, for links.
@@ -149,6 +153,7 @@ pub(crate) fn base_url(app: &App, headers: &HeaderMap) -> String {
 }
 
 fn service_json(service: &Row) -> Value {
+    let versions = service.versions.all();
     json!({
         "id": service.id,
         "customer_id": service.customer,
@@ -157,53 +162,68 @@ fn service_json(service: &Row) -> Value {
         "comment": service.comment,
         "paused": false,
         "publish_key": "",
-        "versions": [version_json(service)],
-        "environments": [],
+        "versions": versions.iter().map(|version| version_json(service.id, version)).collect::<Vec<_>>(),
+        "environments": versions.iter().flat_map(|version| environments(service.id, version)).collect::<Vec<_>>(),
         "created_at": time(service.created_at),
         "updated_at": time(service.updated_at),
         "deleted_at": service.deleted_at.map(time),
     })
 }
 
+fn detailed_json(service: &Row, version: &Version) -> Value {
+    let mut detailed = version_json(service.id, version);
+    for list in NO_CONFIGURATION {
+        detailed[list] = json!([]);
+    }
+    detailed["domains"] = domains_json(service, version);
+    detailed["settings"] = json!({
+        "general.default_ttl": 3600,
+        "general.stale_if_error_ttl": 43200,
+        "general.stale_if_error": false,
+        "general.default_pci": 0,
+        "general.default_host": "",
+    });
+    detailed
+}
+
 fn listed_json(service: &Row) -> Value {
     let mut listed = service_json(service);
-    listed["version"] = json!(1);
+    listed["version"] = json!(service.versions.current().number);
     if let Value::Object(listed) = &mut listed {
         listed.remove("publish_key");
     }
     listed
 }
 
-fn version_json(service: &Row) -> Value {
-    json!({
-        "number": 1,
-        "service_id": service.id,
-        "comment": "",
-        "active": false,
-        "locked": false,
-        "testing": false,
-        "staging": false,
-        "deployed": false,
-        "environments": [],
-        "created_at": time(service.created_at),
-        "updated_at": time(service.created_at),
-        "deleted_at": null,
-    })
-}
-
-fn domains_json(service: &Row) -> Value {
+/// The domains of a service. They are the service's, so every version shows the same.
+pub(super) fn domains_json(service: &Row, version: &Version) -> Value {
     let domain = |name: &String| {
         json!({
             "name": name,
             "comment": "",
             "service_id": service.id,
-            "version": 1,
+            "version": version.number,
             "created_at": time(service.created_at),
             "updated_at": time(service.updated_at),
             "deleted_at": null,
         })
     };
     service.domains.iter().map(domain).collect()
+}
+
+/// A list, if it was sent: as a form writes it, empty if its one item is.
+fn list_of(
+    fields: &Fields,
+    names: [&str; 2],
+    parse: impl Fn(&str) -> Result<String, String>,
+) -> Result<Option<Vec<String>>, Problem> {
+    if names.iter().all(|name| fields.raw(name).is_none()) {
+        return Ok(None);
+    }
+    let items = fields.texts(&names)?;
+    let items = items.into_iter().filter(|item| !item.is_empty()).map(parse);
+    let items: Result<_, _> = items.collect();
+    items.map(Some).map_err(|why| Problem::bad_request("field_invalid", why))
 }
 
 /// Which page of a list is wanted.
