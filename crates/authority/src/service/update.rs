@@ -7,7 +7,7 @@ use super::{DOMAINS_MAX, NODES_MAX, Row, asked_about, bounded, find_living};
 use crate::{authority::Authority, fault::Fault, origin::Origin, text};
 
 /// What to change of a service.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Its name.
     pub name: Option<String>,

@@ -120,16 +120,10 @@ const NO_CONFIGURATION: [&str; 14] = [
     "wordpress",
 ];
 
-/// One service with everything about a version of it, the current one unless `?version=` says another, and about the
-/// active one.
+/// One service with everything about the version that is asked for, and about the active one.
 pub(crate) async fn details(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply {
     let service = app.authority.service(&caller.permit).await?;
-    let query = query.unwrap_or_default();
-    let wanted = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "version");
-    let version = match wanted {
-        Some((_, number)) => versions::find(&service, &number)?,
-        None => service.versions.current(),
-    };
+    let version = asked_for(&service, query.as_deref().unwrap_or_default())?;
     let mut details = service_json(&service);
     if let Value::Object(details) = &mut details {
         details.retain(|name, _| !["paused", "publish_key"].contains(&name.as_str()));
@@ -168,6 +162,22 @@ fn service_json(service: &Row) -> Value {
         "updated_at": time(service.updated_at),
         "deleted_at": service.deleted_at.map(time),
     })
+}
+
+/// The version that a query asks for: `version=2`, or by a filter, which Fastly's CLI looks the staged one up with. One
+/// that finds none is recorded to answer like none at all: with the active version, or the latest.
+fn asked_for<'s>(service: &'s Row, query: &str) -> Result<&'s Version, Problem> {
+    let mut found = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("version", number) => return versions::find(service, number),
+            ("filter[versions.staged]", "true") => {
+                found = service.versions.all().iter().find(|version| version.staging);
+            }
+            _ => {}
+        }
+    }
+    Ok(found.unwrap_or_else(|| service.versions.current()))
 }
 
 fn detailed_json(service: &Row, version: &Version) -> Value {
