@@ -23,6 +23,7 @@ pub struct Policy {
     reads: ActionSet,
     sudo: ActionSet,
     account: ActionSet,
+    uncounted: ActionSet,
     routes: Vec<Route>,
     by_method: [matchit::Router<usize>; Method::COUNT],
 }
@@ -119,6 +120,7 @@ impl Policy {
             reads: marked(|line| line.read),
             sudo: marked(|line| line.sudo),
             account: marked(|line| line.account),
+            uncounted: marked(|line| line.read || line.uncounted),
             routes: Vec::new(),
             by_method: Default::default(),
             names,
@@ -222,6 +224,12 @@ impl Policy {
     #[must_use]
     pub fn is_account_wide(&self, action: Action) -> bool {
         self.account.contains(action)
+    }
+
+    /// Whether an action counts for the hourly quota: it changes something, and the policy does not let it go uncounted.
+    #[must_use]
+    pub fn is_counted(&self, action: Action) -> bool {
+        !self.uncounted.contains(action)
     }
 
     fn compile_sets(
@@ -357,6 +365,16 @@ mod tests {
         for names in ["", " ", "purge_all  purge_select", "PURGE_ALL", "root"] {
             assert_eq!(policy.scopes(names), None, "{names:?}");
         }
+    }
+
+    #[test]
+    fn only_reads_and_purges_of_keys_and_urls_do_not_count() {
+        let policy = own();
+        let mut free = policy.reads();
+        free.insert(Action::PURGE_KEY);
+        free.insert(Action::PURGE_URL);
+        let mut all = (0..20).map(Action::numbered);
+        assert!(all.all(|action| policy.is_counted(action) != free.contains(action)));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use keygate_purge::Purger;
 use crate::{
     edge::{Clock, NoEntropy, Rng},
     metrics::Metrics,
+    quota::{Limits, Quota},
 };
 
 /// How often marks of use are written, and how many at a time: a little and often, so that writing them never shows.
@@ -41,6 +42,8 @@ pub struct App {
     pub public_url: Option<String>,
     /// What is counted.
     pub metrics: Metrics,
+    /// How many changes an hour are left to whom.
+    pub quota: Quota,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
     explained: std::sync::atomic::AtomicI64,
 }
@@ -57,6 +60,8 @@ pub struct Parts {
     pub brand: Brand,
     /// The address that clients see.
     pub public_url: Option<String>,
+    /// The hourly quota.
+    pub quota: Limits,
 }
 
 impl App {
@@ -78,6 +83,7 @@ impl App {
             brand: parts.brand,
             public_url: parts.public_url,
             metrics: Metrics::default(),
+            quota: Quota::new(parts.quota),
             explained: std::sync::atomic::AtomicI64::new(0),
         }))
     }

@@ -12,7 +12,7 @@ use axum::{
 use keygate_authority::Origin;
 use keygate_gate::Client;
 use keygate_model::{
-    Action, Ask, Deny, Digest, Method, Path, Verdict,
+    Action, Actor, Ask, Deny, Digest, Method, Path, Timestamp, Verdict, Want,
     policy::{Access, Unmatched},
     token::{Brand, Presented},
 };
@@ -22,6 +22,7 @@ use crate::{
     caller::Caller,
     edge::Stopwatch,
     error::{Code, Problem},
+    quota::{Left, Spender},
 };
 
 /// Names under which people put secrets into URLs.
@@ -38,7 +39,8 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
     let origin = origin(&app, &parts);
     let method = parts.method.clone();
     let route = parts.extensions.get::<MatchedPath>().cloned();
-    let mut response = match admit(&app, &parts, &origin).await {
+    let mut left = None;
+    let mut response = match admit(&app, &parts, &origin, &mut left).await {
         Ok(caller) => {
             parts.extensions.insert(origin.clone());
             if let Some(caller) = caller {
@@ -66,11 +68,21 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
         ms = watch.elapsed().as_secs_f64() * 1000.0,
         "answered"
     );
+    // A handler that has proved a person itself counts for them.
+    if let Some(left) = left.or_else(|| response.extensions().get::<Left>().copied()) {
+        response.headers_mut().extend(left.headers());
+    }
     finish(response, &origin.request_id)
 }
 
-/// Decides. None: the route asks for no credential, and none was shown.
-async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Caller>, Problem> {
+/// Decides. None: the route asks for no credential, and none was shown. Sets what is `left` of the quota if the request
+/// counts.
+async fn admit(
+    app: &App,
+    parts: &Parts,
+    origin: &Origin,
+    left: &mut Option<Left>,
+) -> Result<Option<Caller>, Problem> {
     let refuse = |deny| Problem::denied(deny, app.gate.policy());
     let method = Method::parse(parts.method.as_str()).ok_or_else(|| refuse(Deny::NoRoute))?;
     let path = Path::new(parts.uri.path());
@@ -108,6 +120,7 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
     let client = Client { ip: peer(parts).ip(), user_agent };
     let verdict = app.gate.authorize(&Ask { method, path, secret }, client, origin.now);
     app.metrics.decided(&verdict);
+    *left = count(app, access, &digest, &verdict, origin.now)?;
     match verdict {
         Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), user_agent))),
         Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
@@ -117,6 +130,36 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
         Verdict::Deny(deny) => Err(refuse(deny)),
         Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
     }
+}
+
+/// Counts a request of somebody known for their quota, whether it is let in or not, if it is one that counts.
+fn count(
+    app: &App,
+    access: Access,
+    digest: &Digest,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Result<Option<Left>, Problem> {
+    let (Access::Action(action) | Access::ActionIfAny(action)) = access else { return Ok(None) };
+    if !app.gate.policy().is_counted(action) {
+        return Ok(None);
+    }
+    let whose = Want { action: Action::TOKEN_READ_SELF, service: None };
+    let actor = match verdict {
+        Verdict::Allow(permit) => permit.actor(),
+        // It acts for nobody any more.
+        Verdict::Deny(Deny::Expired { token, .. }) => {
+            return Ok(Some(app.quota.spend(Spender { token: Some(*token), person: None }, now)?));
+        }
+        // Who may not do this may still know whose token theirs is, unless it is nobody's.
+        Verdict::Deny(_) => match app.gate.decide(digest, &whose, None, now) {
+            Verdict::Allow(permit) => permit.actor(),
+            Verdict::Deny(_) | Verdict::CannotTell(_) => return Ok(None),
+        },
+        Verdict::CannotTell(_) => return Ok(None),
+    };
+    let Actor::Token { token, user, .. } = actor else { return Ok(None) };
+    Ok(Some(app.quota.spend(Spender { token: Some(token), person: user }, now)?))
 }
 
 /// Tells the holder of a revoked token that it was revoked. Refused it is either way; this only finds the words, a few

@@ -11,7 +11,7 @@ use keygate_authority::{Fault, LoginRefusal};
 use keygate_model::{Deny, Policy, Timestamp, TokenId, Unsure};
 use serde_json::{Map, Value};
 
-use crate::{edge::NoEntropy, json};
+use crate::{edge::NoEntropy, json, quota::Exceeded};
 
 /// An answer that is not what was asked for.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Problem {
 pub(crate) struct Code(pub(crate) &'static str);
 
 const CREDENTIALS: &str = "Provided credentials are missing or invalid";
+const RATE_LIMITED: &str = "You have exceeded your hourly rate limit. Please contact support@fastly.com if you think this is a mistake.";
 const NOT_AUTHORIZED: &str = "You are not authorized to perform this action";
 
 impl Problem {
@@ -175,6 +176,16 @@ impl From<NoEntropy> for Problem {
     fn from(why: NoEntropy) -> Self {
         tracing::error!(error = %why, "nothing can be made");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "no_entropy", "Temporarily unavailable").retry_after(1)
+    }
+}
+
+/// In the recorded words. What is left, nothing, and until when, stands in the headers of the contract too.
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let why = "Nothing was done; the quota is for requests that change something, and is new at every full hour";
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", RATE_LIMITED).detail(why);
+        problem.headers.extend(exceeded.left.headers());
+        problem.retry_after(exceeded.retry_after_seconds)
     }
 }
 

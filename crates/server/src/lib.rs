@@ -14,5 +14,6 @@ mod json;
 pub mod log;
 mod metrics;
 mod patience;
+pub mod quota;
 pub mod router;
 pub mod serve;

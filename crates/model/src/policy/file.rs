@@ -22,6 +22,8 @@ pub(super) struct ActionLine {
     pub(super) sudo: bool,
     #[serde(default)]
     pub(super) account: bool,
+    #[serde(default)]
+    pub(super) uncounted: bool,
 }
 
 #[derive(Deserialize)]

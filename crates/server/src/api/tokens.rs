@@ -20,6 +20,7 @@ use crate::{
     caller::Caller,
     error::Problem,
     json::{read_time, time},
+    quota::{Left, Spender},
 };
 
 /// Fields that mean something in `POST /tokens`.
@@ -48,21 +49,23 @@ pub(crate) async fn create(
     caller: Option<Caller>,
     headers: HeaderMap,
     fields: Fields,
-) -> Reply {
+) -> Reply<(Option<Extension<Left>>, Json<Value>)> {
     if fields.raw("access_token").is_some() || fields.raw("api_key").is_some() {
         return Err(Problem::denied(keygate_model::Deny::InUrl, app.gate.policy()));
     }
     fields.only(&FIELDS)?;
     let order = order(&headers, &fields)?;
     let minted = app.mint()?;
-    let issued = match caller {
-        Some(caller) => app.authority.create_token(&caller.permit, &caller.origin, order, minted).await?,
-        None => {
-            let attempt = attempt(&headers, &fields)?;
-            app.authority.create_token_by_password(&origin, attempt, order, minted).await?
-        }
-    };
-    Ok(Json(issued_json(issued)))
+    if let Some(caller) = caller {
+        let issued = app.authority.create_token(&caller.permit, &caller.origin, order, minted).await?;
+        return Ok((None, Json(issued_json(issued))));
+    }
+    let attempt = attempt(&headers, &fields)?;
+    let issued = app.authority.create_token_by_password(&origin, attempt, order, minted).await?;
+    // The door knew of nobody to count this for. Now it is done, and counts even if nothing was left for it.
+    let person = Spender { token: None, person: Some(issued.row.user) };
+    let left = app.quota.spend(person, origin.now).unwrap_or_else(|exceeded| exceeded.left);
+    Ok((Some(Extension(left)), Json(issued_json(issued))))
 }
 
 /// The caller's own tokens.

@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use crate::{
     app::{App, Parts},
     edge::{Clock, Rng},
+    quota::Limits,
     serve,
 };
 
@@ -124,7 +125,14 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
     let rng = Rng::System;
     let policy = Arc::new(Policy::compile(OWN_POLICY)?);
     let settings = Settings::new(&folder.join("keygate.db"), policy, rng.bytes()?);
-    Ok(App::open(Parts { settings, clock: Clock::System, rng, brand: Brand::default(), public_url: None })?)
+    Ok(App::open(Parts {
+        settings,
+        clock: Clock::System,
+        rng,
+        brand: Brand::default(),
+        public_url: None,
+        quota: Limits::default(),
+    })?)
 }
 
 /// Makes the customer, the person and the services, as an operator would at the command line.

@@ -74,7 +74,7 @@ impl Serve {
         }
         let brand = file.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default();
         let public_url = file.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-        Ok(Parts { settings, clock: Clock::System, rng, brand, public_url })
+        Ok(Parts { settings, clock: Clock::System, rng, brand, public_url, quota: file.quota })
     }
 }
 

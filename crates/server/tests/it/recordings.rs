@@ -222,6 +222,12 @@ fn headers(Interaction { response, .. }: &Interaction, reply: &Reply, base: &str
     for name in recorded.into_iter().filter(|name| response.header(name).is_some()) {
         same(name, theirs(name), ours(name));
     }
+    // Both or none, as plain integers. How much is left differs, and when the hour ends.
+    let integer =
+        |text: String| text.parse::<u64>().map_or_else(|_| format!("{text:?}"), |_| "an integer".to_owned());
+    for name in ["Fastly-Ratelimit-Remaining", "Fastly-Ratelimit-Reset"] {
+        same(name, theirs(name).map(integer), ours(name).map(integer));
+    }
     // `no-cache` until 2021, `no-store` since.
     if let Some(cache) = theirs("Cache-Control").filter(|cache| cache != "no-cache") {
         same("Cache-Control", Some(cache), ours("Cache-Control"));
