@@ -167,7 +167,7 @@ fn what_is_not_there_is_named() {
             assert_eq!(house.ada().run(&[args, &["--service-id", id]].concat()).error(), missing(id));
         }
         let ran = house.ada().run(&["service", "delete", "--service-id", id]);
-        let told = format!("404 - Not Found: Title: Record not found Detail: Cannot find service '{id}'. ");
+        let told = format!("404 - Not Found: Title: Record not found Detail: Cannot find service '{id}' RateLimitRemaining: 9");
         assert!(ran.long_error().starts_with(&told), "{ran}");
     }
     assert_eq!(house.ada().run(&["service", "search", "--name", "nope"]).error(), missing("nope"));
@@ -190,7 +190,7 @@ fn a_reading_token_reads_and_writes_nothing() {
         assert!(ran.hint().starts_with(HINT_403), "{ran}");
     }
     let ran = fastly.run(&["service", "delete", "--service-id", &house.shop]);
-    let told = "403 - Forbidden: Title: Read only tokens are not allowed to access this endpoint. ";
+    let told = "403 - Forbidden: Title: Read only tokens are not allowed to access this endpoint RateLimitRemaining: 9";
     assert!(ran.long_error().starts_with(told), "{ran}");
     assert_eq!(house.service_names(), ["shop", "blog"]);
 }
