@@ -14,6 +14,7 @@ use crate::{
     edge::{Clock, NoEntropy, Rng},
     metrics::Metrics,
     outbox::Outbox,
+    quota::{Limits, Quota},
     stranded::Stranded,
 };
 
@@ -49,6 +50,8 @@ pub struct App {
     pub(crate) stranded: Stranded,
     /// What is counted.
     pub metrics: Metrics,
+    /// How many changes an hour are left to whom.
+    pub quota: Quota,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
     explained: std::sync::atomic::AtomicI64,
 }
@@ -69,6 +72,8 @@ pub struct Parts {
     pub outbox: Outbox,
     /// How many days back events are shown.
     pub event_retention_days: u32,
+    /// The hourly quota.
+    pub quota: Limits,
 }
 
 impl App {
@@ -93,6 +98,7 @@ impl App {
             event_retention_days: parts.event_retention_days,
             stranded: Stranded::default(),
             metrics: Metrics::default(),
+            quota: Quota::new(parts.quota),
             explained: std::sync::atomic::AtomicI64::new(0),
         }))
     }

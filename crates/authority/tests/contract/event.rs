@@ -188,7 +188,7 @@ async fn by_tokens(house: &House, ada: &Person, cast: &mut Cast) {
     let new = NewService { name: "shop".to_owned(), ..Default::default() };
     authority.create_service(&may(Action::SERVICE_CREATE), &at(noon()), shop, new).await.expect("done");
     let may_there = |action| permit(&root, action, Some(shop));
-    let changes = Changes { name: Some("store".to_owned()), comment: None };
+    let changes = Changes { name: Some("store".to_owned()), ..Default::default() };
     authority.update_service(&may_there(Action::SERVICE_UPDATE), &at(noon()), changes).await.expect("done");
     authority.note_purge_all(&may_there(Action::PURGE_ALL), &at(noon())).await.expect("done");
     authority.delete_service(&may_there(Action::SERVICE_DELETE), &at(noon())).await.expect("done");

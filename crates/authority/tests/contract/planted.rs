@@ -80,8 +80,10 @@ async fn no_secret_is_in_the_database() {
     let authenticator = house.enrol(&ada, FactorState::On).await;
     let attempt = attempt("ada", PASSWORD, Some(&authenticator.code(noon())));
     let minted = house.ground.mint();
-    let issued =
-        house.authority.create_token_by_password(&at(noon()), attempt, Order::default(), minted).await;
+    let issued = house
+        .authority
+        .create_token_by_password(&at(noon()), attempt, Order::default(), minted, |_| true)
+        .await;
     let secret = issued.ok().unwrap().secret.reveal();
     let ground = house.ground;
     drop(house.authority);

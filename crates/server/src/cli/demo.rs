@@ -30,6 +30,7 @@ use crate::{
     config::EVENT_RETENTION_DAYS,
     edge::{Clock, Rng},
     outbox::Outbox,
+    quota::Limits,
     serve,
 };
 
@@ -138,6 +139,7 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
         public_url: None,
         outbox: Outbox::default(),
         event_retention_days: EVENT_RETENTION_DAYS,
+        quota: Limits::default(),
     })?)
 }
 

@@ -77,7 +77,16 @@ impl Serve {
         let public_url = file.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let outbox = Outbox::new(file.outbox.clone());
         let event_retention_days = file.event_retention_days.unwrap_or(EVENT_RETENTION_DAYS).max(1);
-        Ok(Parts { settings, clock: Clock::System, rng, brand, public_url, outbox, event_retention_days })
+        Ok(Parts {
+            settings,
+            clock: Clock::System,
+            rng,
+            brand,
+            public_url,
+            outbox,
+            event_retention_days,
+            quota: file.quota,
+        })
     }
 }
 

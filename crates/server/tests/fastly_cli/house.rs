@@ -82,6 +82,14 @@ impl House {
         path.display().to_string()
     }
 
+    /// What the operator's command prints, or its error.
+    pub(crate) fn keygate(&self, args: &[&str]) -> Result<Value, String> {
+        let output = self.home.command(args).output().expect("keygate runs");
+        let text = |bytes| String::from_utf8(bytes).expect("keygate prints text");
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        if output.status.success() { Ok(serde_json::from_str(&out).expect("JSON")) } else { Err(err) }
+    }
+
     /// What the API answers to this token.
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.server.send("GET", path, &[("Fastly-Key", token)], "")

@@ -4,5 +4,6 @@ mod abuse;
 mod conformance;
 mod house;
 mod patience;
+mod quota;
 mod recordings;
 mod routes;
