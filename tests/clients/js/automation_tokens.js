@@ -1,0 +1,21 @@
+"use strict";
+
+const { Fastly, client, connect, given, read, step } = require("./steps");
+
+async function main() {
+  const automation = new Fastly.AutomationTokensApi(client);
+  const order = { name: "deploy", role: "engineer", scope: "global:read", services: [given.service], expires_at: null };
+  const request = { automation_token_create_request: order };
+  const made = await step("create", () => automation.createAutomationTokenWithHttpInfo(request));
+  const id = made.id ?? "nothing";
+  const bot = new Fastly.TokensApi(connect(made.access_token));
+  if (made.id) await step("use", () => bot.getTokenCurrentWithHttpInfo());
+  await read("list", () => automation.listAutomationTokensWithHttpInfo(), "/automation-tokens");
+  await step("get", () => automation.getAutomationTokenIdWithHttpInfo({ id }));
+  await step("get missing", () => automation.getAutomationTokenIdWithHttpInfo({ id: "nothing" }));
+  if (!made.id) return;
+  await step("revoke", () => new Fastly.TokensApi(client).revokeTokenWithHttpInfo({ token_id: id }));
+  await step("use revoked", () => bot.getTokenCurrentWithHttpInfo());
+}
+
+main();
