@@ -8,12 +8,12 @@ async function main() {
   const request = { automation_token_create_request: order };
   const made = await step("create", () => automation.createAutomationTokenWithHttpInfo(request));
   const id = made.id ?? "nothing";
-  const bot = new Fastly.TokensApi(connect(made.access_token));
-  if (made.id) await step("use", () => bot.getTokenCurrentWithHttpInfo());
+  const bot = made.id && new Fastly.TokensApi(connect(made.access_token));
+  if (bot) await step("use", () => bot.getTokenCurrentWithHttpInfo());
   await read("list", () => automation.listAutomationTokensWithHttpInfo(), "/automation-tokens");
   await step("get", () => automation.getAutomationTokenIdWithHttpInfo({ id }));
   await step("get missing", () => automation.getAutomationTokenIdWithHttpInfo({ id: "nothing" }));
-  if (!made.id) return;
+  if (!bot) return;
   await step("revoke", () => new Fastly.TokensApi(client).revokeTokenWithHttpInfo({ token_id: id }));
   await step("use revoked", () => bot.getTokenCurrentWithHttpInfo());
 }

@@ -37,6 +37,9 @@ fn purge_in_varnish(client: Client) {
     }
     let keys = steps.ok("keys", 200).as_object().expect("an object");
     assert!(keys.len() == 2 && keys["green"].is_string() && keys["blue"].is_string(), "{steps}");
+    if client == Client::Js {
+        assert_eq!(steps.ok("letters", 200)["0"], "{");
+    }
     assert_eq!(steps.refused("unknown url", 404)["detail"], "Cannot find service");
     assert_eq!(visits(), ["2", "2", "2", "2", "1"]);
 
