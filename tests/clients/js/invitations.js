@@ -1,6 +1,6 @@
 "use strict";
 
-const { Fastly, client, step } = require("./steps");
+const { Fastly, client, plain, step } = require("./steps");
 
 async function main() {
   const invitations = new Fastly.InvitationsApi(client);
@@ -10,6 +10,7 @@ async function main() {
   const made = await step("create", () => invitations.createInvitationWithHttpInfo({ invitation }));
   const invitation_id = made.data?.id ?? "nothing";
   await step("list", () => invitations.listInvitationsWithHttpInfo({ page_number: 1, page_size: 10 }));
+  await step("list plain", () => plain("/invitations"));
   await step("delete", () => invitations.deleteInvitationWithHttpInfo({ invitation_id }));
   await step("delete again", () => invitations.deleteInvitationWithHttpInfo({ invitation_id }));
 }

@@ -41,16 +41,22 @@ async function read(name, call, path) {
       throw failure;
     }
   });
-  return unread ? step(name, () => plain("GET", path)) : value;
+  return unread ? step(name, () => plain(path)) : value;
 }
 
-/** The client without its models. */
-function plain(method, path) {
-  return client.callApi(path, method, {}, {}, {}, {}, {}, null, ["token"], [], ["application/json"], Object, given.url);
+/** A read past the client's models. */
+function plain(path) {
+  return client.callApi(path, "GET", {}, {}, {}, {}, {}, null, ["token"], [], ["application/json"], Object, given.url);
+}
+
+/** The answer to a call as it came, beside what the client's model made of it. */
+async function whole(call) {
+  const { response } = await call;
+  return { data: response.body, response };
 }
 
 function say(name, outcome, status, value) {
   console.log(JSON.stringify({ step: name, outcome, status, value }));
 }
 
-module.exports = { Fastly, client, connect, given, read, step };
+module.exports = { Fastly, client, connect, given, plain, read, step, whole };

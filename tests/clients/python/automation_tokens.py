@@ -1,12 +1,12 @@
 from fastly.api.automation_tokens_api import AutomationTokensApi
 from fastly.api.tokens_api import TokensApi
 from fastly.model.automation_token_create_request import AutomationTokenCreateRequest
-from steps import client, connect, given, step, switched
+from steps import client, connect, given, step, unchecked
 
 automation = AutomationTokensApi(client)
 order = AutomationTokenCreateRequest(
     name="deploy", role="engineer", scope="global:read", services=[given["service"]], expires_at=None)
-made = switched("create", automation.create_automation_token, automation_token_create_request=order)
+made = unchecked("create", automation.create_automation_token, automation_token_create_request=order)
 id = made.get("id", "nothing")
 if made:
     bot = TokensApi(connect(made["access_token"]))

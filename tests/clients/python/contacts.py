@@ -1,10 +1,11 @@
 from fastly.api.contact_api import ContactApi
-from steps import client, given, step, switched
+from steps import client, given, plain, step, unchecked
 
 contacts = ContactApi(client)
-made = switched("create", contacts.create_contacts, given["customer"], contact_type="technical",
+made = unchecked("create", contacts.create_contacts, given["customer"], contact_type="technical",
                  name="Operations", email="ops@example.com", phone="0")
 id = made.get("data", made).get("id", "nothing")
 step("list", contacts.list_contacts, given["customer"])
-switched("delete", contacts.delete_contact, given["customer"], id)
-switched("delete again", contacts.delete_contact, given["customer"], id)
+# The answer has no body, and the client wants one.
+step("delete", contacts.delete_contact, given["customer"], id)
+plain("delete again", contacts.delete_contact, given["customer"], id)

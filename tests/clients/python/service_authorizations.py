@@ -11,7 +11,7 @@ from fastly.model.service_authorization_data_relationships_user_data import (
 from fastly.model.type_service import TypeService
 from fastly.model.type_service_authorization import TypeServiceAuthorization
 from fastly.model.type_user import TypeUser
-from steps import client, given, step, switched
+from steps import client, given, plain, step, unchecked
 
 
 def order(permission, **relationships):
@@ -27,11 +27,13 @@ user = ServiceAuthorizationDataRelationshipsUserData._from_openapi_data(type=Typ
 relationships = ServiceAuthorizationDataRelationships(
     service=RelationshipMemberService._from_openapi_data(type=TypeService("service"), id=given["service"]),
     user=ServiceAuthorizationDataRelationshipsUser(data=user))
-made = switched("create", authorizations.create_service_authorization,
+made = unchecked("create", authorizations.create_service_authorization,
                 service_authorization=order("purge_select", relationships=relationships))
 id = made.get("data", {}).get("id", "nothing")
 step("get", authorizations.show_service_authorization, id)
+plain("made", authorizations.show_service_authorization, id)
 step("list", authorizations.list_service_authorization, page_number=1, page_size=10)
-switched("update", authorizations.update_service_authorization, id, service_authorization=order("full"))
+unchecked("update", authorizations.update_service_authorization, id, service_authorization=order("full"))
+plain("updated", authorizations.show_service_authorization, id)
 step("delete", authorizations.delete_service_authorization, id)
 step("get deleted", authorizations.show_service_authorization, id)

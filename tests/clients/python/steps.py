@@ -22,37 +22,40 @@ client = connect(given["token"])
 
 
 def step(name, call, /, *args, **kwargs):
-    """Makes a call with the client's default settings. A read whose answer it cannot take in is made again with the
-    switches. What came of it is printed, and its value returned."""
+    """Makes a call with the client's default settings. A read whose answer it cannot take in is made again: without
+    the check of types, and if that is not enough, past the client's models. What came of it is printed, and its value
+    returned."""
     value = attempt(name, call, *args, **kwargs)
-    reads = call.__name__.startswith(("get_", "list_", "show_", "iam_"))
-    return switched(name, call, *args, **kwargs) if value is None and reads else value or {}
+    if value is None and call.__name__.startswith(("get_", "list_", "show_", "iam_")):
+        value = unchecked(name, call, *args, **kwargs)
+        return plain(name, call, *args, **kwargs) if value is None else value
+    return value or {}
 
 
-def switched(name, call, /, *args, **kwargs):
-    """The same with the switches from the start, for what must not be done twice: without the check of types, and if
-    that is not enough, without the client's models at all."""
-    value = attempt(name, call, *args, _check_return_type=False, **kwargs)
-    return plain(name, call, *args, **kwargs) if value is None else value
+def unchecked(name, call, /, *args, **kwargs):
+    """The same without the check of types from the start, for what must not be done twice."""
+    return attempt(name, call, *args, _check_return_type=False, **kwargs)
+
+
+def plain(name, call, /, *args, **kwargs):
+    """The same past the client's models: the answer as it came."""
+    return attempt(name, call, *args, _preload_content=False, **kwargs)
 
 
 def attempt(name, call, /, *args, **kwargs):
     """None: the client cannot take the answer in."""
     try:
-        value, status, _ = call(*args, _return_http_data_only=False, **kwargs)
+        answer = call(*args, _return_http_data_only=False, **kwargs)
     except ApiException as refusal:
         return say(name, "refused", refusal.status, parsed(refusal.body))
     except (ApiTypeError, ApiValueError) as error:
-        unchecked = " unchecked" if "_check_return_type" in kwargs else ""
-        say(name + unchecked, "unread", None, type(error).__name__)
+        switched = " unchecked" if "_check_return_type" in kwargs else ""
+        say(name + switched, "unread", None, type(error).__name__)
         return None
+    if "_preload_content" in kwargs:
+        return say(name, "ok", answer.status, parsed(answer.data))
+    value, status, _ = answer
     return say(name, "ok", status, value_of(value))
-
-
-def plain(name, call, /, *args, **kwargs):
-    """The answer as it came."""
-    answer = call(*args, _preload_content=False, **kwargs)
-    return say(name, "ok", answer.status, parsed(answer.data))
 
 
 def value_of(model):

@@ -1,6 +1,6 @@
 //! Invitations and service authorisations.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     client::{Client, each_client},
@@ -18,13 +18,10 @@ fn invitations(client: Client) {
     let Some(steps) = client.run("invitations", &house, json!({})) else { return };
     let made = &steps.ok("create", 200)["data"];
     assert_eq!(texts(&steps.ok("list", 200)["data"], "id"), [made["id"].as_str().expect("an id")]);
-    // Rust's model of an invitation has neither address nor role.
-    if client != Client::Rust {
-        assert_eq!(
-            [&made["attributes"]["email"], &made["attributes"]["role"]],
-            ["grace@example.com", "engineer"]
-        );
-    }
+    // The models of an invitation have neither address nor role.
+    let shown = &steps.ok("list plain", 200)["data"][0]["attributes"];
+    assert_eq!([&shown["email"], &shown["role"]], ["grace@example.com", "engineer"]);
+    steps.assert_unread(&[]);
     steps.ok("delete", 204);
     steps.refused("delete again", 404);
     let listed = house.get("/invitations", &house.root).json();
@@ -41,12 +38,14 @@ fn service_authorizations(client: Client) {
     let made = &steps.ok("create", 200)["data"];
     assert_eq!(steps.ok("get", 200)["data"]["id"], made["id"]);
     assert_eq!(texts(&steps.ok("list", 200)["data"], "id"), [made["id"].as_str().expect("an id")]);
-    // Rust's model of an authorisation has no permission.
-    if client != Client::Rust {
-        let permission = |shown: &Value| shown["attributes"]["permission"].clone();
-        assert_eq!(permission(made), "purge_select");
-        assert_eq!(permission(&steps.ok("update", 200)["data"]), "full");
-    }
+    // The models of an authorisation have no permission, and one of them no service.
+    let shown = |step: &str| steps.ok(step, 200)["data"].clone();
+    assert_eq!(shown("made")["attributes"]["permission"], "purge_select");
+    let whose = |name: &str| shown("made")["relationships"][name]["data"]["id"].clone();
+    assert_eq!([whose("service"), whose("user")], [json!(house.shop), json!(grace)]);
+    assert_eq!(steps.ok("update", 200)["data"]["id"], made["id"]);
+    assert_eq!(shown("updated")["attributes"]["permission"], "full");
+    steps.assert_unread(&[]);
     steps.ok("delete", 204);
     steps.refused("get deleted", 404);
     let events = ["create", "update", "delete"].map(|what| format!("service_authorization.{what}"));

@@ -14,7 +14,7 @@ use fastly_api::apis::{
 };
 use serde_json::json;
 
-use crate::steps::{Given, model, step};
+use crate::steps::{Given, model, plain, step};
 
 pub async fn invitations(given: &Given) {
     let client = &mut given.client();
@@ -27,6 +27,7 @@ pub async fn invitations(given: &Given) {
     let page = ListInvitationsParams { page_number: Some(1), page_size: Some(10) };
     let listed = step("list", list_invitations(client, page)).await;
     listed.or_plain(client, "/invitations?page[number]=1&page[size]=10").await;
+    plain("list plain", client, "GET", "/invitations", None).await;
     for name in ["delete", "delete again"] {
         let params = DeleteInvitationParams { invitation_id: invitation_id.clone() };
         step(name, delete_invitation(client, params)).await;
@@ -48,6 +49,8 @@ pub async fn service_authorizations(given: &Given) {
     let id = step("create", create_service_authorization(client, params)).await.text("/data/id");
     let one = || ShowServiceAuthorizationParams { service_authorization_id: id.clone() };
     step("get", show_service_authorization(client, one())).await;
+    let path = format!("/service-authorizations/{id}");
+    plain("made", client, "GET", &path, None).await;
     let page = ListServiceAuthorizationParams { page_number: Some(1), page_size: Some(10) };
     let listed = step("list", list_service_authorization(client, page)).await;
     listed.or_plain(client, "/service-authorizations?page[number]=1&page[size]=10").await;
@@ -58,6 +61,7 @@ pub async fn service_authorizations(given: &Given) {
         service_authorization: Some(full),
     };
     step("update", update_service_authorization(client, change)).await;
+    plain("updated", client, "GET", &path, None).await;
     let delete = DeleteServiceAuthorizationParams { service_authorization_id: id.clone() };
     step("delete", delete_service_authorization(client, delete)).await;
     step("get deleted", show_service_authorization(client, one())).await;
