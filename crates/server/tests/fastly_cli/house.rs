@@ -20,7 +20,7 @@ pub(crate) struct House {
     pub(crate) shop: String,
     pub(crate) blog: String,
     pub(crate) root: String,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 /// A token that the CLI has made.
