@@ -155,14 +155,14 @@ impl Between {
 /// What a person wants to see of an event: when, type, by whom, from where, what.
 fn columns(event: &Value) -> [String; 5] {
     let text = |name| attribute(event, name);
-    let who = match text("actor") {
-        "" => text("user_id"),
-        actor => actor,
+    let who = match (text("actor"), text("user_id")) {
+        ("person", user) if !user.is_empty() => format!("user {user}"),
+        (actor, _) => actor.to_owned(),
     };
     [
         when::plain(text("created_at")),
         text("event_type").to_owned(),
-        who.to_owned(),
+        who,
         text("ip").to_owned(),
         text("description").to_owned(),
     ]

@@ -66,16 +66,18 @@ pub(super) fn relative(time: &str, now: Timestamp) -> String {
     }
 }
 
-/// The largest unit alone: a list is looked over, not calculated with.
+/// The largest unit alone, rounded: a list is looked over, not calculated with.
 fn length(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs();
+    let rounded = |unit: i64| (seconds + unit / 2) / unit;
     let plural = |count: i64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
-    match duration.as_secs() {
+    match seconds {
         0..5 => String::new(),
-        seconds @ 5..60 => format!("{seconds} s"),
-        seconds @ 60..3_600 => format!("{} min", seconds / 60),
-        seconds @ 3_600..86_400 => format!("{} h", seconds / 3_600),
-        seconds @ 86_400..63_072_000 => plural(seconds / 86_400, "day"),
-        seconds => plural(seconds / 31_536_000, "year"),
+        5..60 => format!("{seconds} s"),
+        60..3_570 => format!("{} min", rounded(60)),
+        3_570..84_600 => format!("{} h", rounded(3_600)),
+        84_600..63_028_800 => plural(rounded(86_400), "day"),
+        _ => plural(rounded(31_536_000), "year"),
     }
 }
 
@@ -96,8 +98,10 @@ mod tests {
             ("2026-11-21T11:59:30Z", "30 s ago"),
             ("2026-11-21T11:57:00Z", "3 min ago"),
             ("2026-11-21T14:00:00Z", "in 2 h"),
+            ("2026-11-21T11:00:20Z", "1 h ago"),
             ("2026-11-20T11:00:00Z", "1 day ago"),
-            ("2026-12-21T12:00:00Z", "in 30 days"),
+            ("2026-11-20T12:25:00Z", "1 day ago"),
+            ("2026-12-21T11:59:59Z", "in 30 days"),
             ("2029-11-21T12:00:00Z", "in 3 years"),
             ("", ""),
         ] {

@@ -31,23 +31,16 @@ impl Refusal {
     /// Nothing came back. A change may have been made nevertheless, unless there was no connection.
     pub(super) fn unreached(address: &Address, change: bool, why: &ureq::Error) -> Self {
         let what = match why {
-            ureq::Error::Rustls(_) | ureq::Error::Tls(_) => format!(
+            _ if is_certificate(why) => format!(
                 "{address} could not prove that it is the one you mean; check the address, and that this machine \
                  trusts who signed its certificate (SSL_CERT_FILE names a file with more)"
             ),
-            _ if certificate(why) => format!(
-                "{address} could not prove that it is the one you mean; check the address, and that this machine \
-                 trusts who signed its certificate (SSL_CERT_FILE names a file with more)"
-            ),
-            ureq::Error::HostNotFound => {
-                format!("There is no host for {address}; check the address (--url, KEYGATE_URL)")
-            }
             ureq::Error::Protocol(_) => no_keygate(address),
             ureq::Error::Timeout(_) if change => format!(
                 "{address} did not answer in time, and whether it was done is not known; look before you repeat it"
             ),
             _ => format!(
-                "{address} cannot be reached; start it with `keygate serve`, or name another (--url, KEYGATE_URL)"
+                "{address} cannot be reached; see that it runs (`keygate serve`), or name another (--url, KEYGATE_URL)"
             ),
         };
         Self { what, because: Some(Because(clean(&why.to_string()))), passing: true }
@@ -96,9 +89,13 @@ fn no_keygate(address: &Address) -> String {
     format!("{address} answers, but not as a Keygate does; check the address (--url, KEYGATE_URL)")
 }
 
-/// TLS reports a bad certificate as an I/O error.
-fn certificate(why: &ureq::Error) -> bool {
-    matches!(why, ureq::Error::Io(inner) if inner.to_string().contains("certificate"))
+/// A certificate that will not do comes as an I/O error too, with rustls' own inside.
+fn is_certificate(why: &ureq::Error) -> bool {
+    match why {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) => true,
+        ureq::Error::Io(why) => why.get_ref().is_some_and(|why| why.is::<rustls::Error>()),
+        _ => false,
+    }
 }
 
 /// What a Keygate says in a refusal: `msg`, or `title` on newer endpoints, and `detail`.

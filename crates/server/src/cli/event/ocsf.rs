@@ -83,7 +83,7 @@ pub(super) fn event(event: &Value) -> Value {
     match class.uid {
         3004 => put("entity", entity(event, kind)),
         6003 => put("api", json!({ "operation": kind, "request": { "uid": text("request_id") } })),
-        _ => put("user", json!({ "uid": text("user_id") })),
+        _ => put("user", user(event)),
     };
     if class.uid == 3002 {
         put("service", json!({ "name": "Keygate" }));
@@ -112,15 +112,20 @@ fn metadata(event: &Value) -> Value {
     })
 }
 
-/// Who did it: `user:ID`, `token:ID`, the operator, or nobody that is known.
+/// Who did it: a person with their password, a token, or the operator. Whose token it was, the event does not say.
 fn actor(event: &Value) -> Value {
-    let actor = attribute(event, "actor");
-    match actor.split_once(':') {
-        Some(("user", id)) => json!({ "user": { "uid": id } }),
-        Some(("token", id)) => {
-            json!({ "user": { "uid": attribute(event, "user_id"), "credential_uid": id } })
-        }
-        _ => json!({ "app_name": actor }),
+    match attribute(event, "actor").split_once(' ') {
+        Some(("token", id)) => json!({ "user": { "credential_uid": id } }),
+        _ if attribute(event, "actor") == "person" => json!({ "user": user(event) }),
+        _ => json!({ "app_name": attribute(event, "actor") }),
+    }
+}
+
+/// Whom it is about. A login that nobody has is nobody's.
+fn user(event: &Value) -> Value {
+    match attribute(event, "user_id") {
+        "" => json!({ "name": "unknown" }),
+        id => json!({ "uid": id }),
     }
 }
 
@@ -144,7 +149,7 @@ mod tests {
     fn a_failed_login_is_a_failed_authentication() {
         let ours = json!({ "id": "e1", "attributes": {
             "event_type": "user.login_failure", "created_at": "2026-11-21T12:00:00Z", "ip": "192.0.2.7",
-            "user_id": "u1", "actor": "user:u1", "metadata": { "reason": "password" }, "position": 7,
+            "user_id": "u1", "actor": "person", "metadata": { "reason": "password" }, "position": 7,
         }});
         let theirs = event(&ours);
         assert_eq!((&theirs["class_uid"], &theirs["type_uid"]), (&json!(3002), &json!(300_201)));
