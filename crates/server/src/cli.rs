@@ -30,6 +30,10 @@ use crate::{
 /// API tokens for any HTTP API: scoped, expiring, audited, revoked at once.
 #[derive(Parser)]
 #[command(name = "keygate", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "customer, user, service and audit are for the operator and work on the database (--db).\n\
+                        login, logout, whoami, token, automation-token and event ask a running server (--url)."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

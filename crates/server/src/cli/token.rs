@@ -195,7 +195,7 @@ pub(super) fn list(client: &Client, tokens: &[Value]) {
         output::note("There are none.");
         return;
     }
-    let names = client.service_names();
+    let names = names(client, tokens);
     let row = |token: &Value| {
         vec![
             text(token, "id").to_owned(),
@@ -215,7 +215,7 @@ pub(super) fn show(client: &Client, token: &Value) {
         ("id", text(token, "id").to_owned()),
         ("name", text(token, "name").to_owned()),
         ("scope", scope(token)),
-        ("services", services(token, &client.service_names())),
+        ("services", services(token, &names(client, std::slice::from_ref(token)))),
         ("created", time(token, "created_at", "-")),
         ("expires", time(token, "expires_at", "never")),
         ("last used", time(token, "last_used_at", "never")),
@@ -237,6 +237,12 @@ fn scope(token: &Value) -> String {
         (_, Value::Array(scopes)) => scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
         _ => "-".to_owned(),
     }
+}
+
+/// The names of services, if any token is limited to some.
+fn names(client: &Client, tokens: &[Value]) -> BTreeMap<String, String> {
+    let limited = tokens.iter().any(|token| token["services"].as_array().is_some_and(|ids| !ids.is_empty()));
+    if limited { client.service_names() } else { BTreeMap::new() }
 }
 
 fn services(token: &Value, names: &BTreeMap<String, String>) -> String {

@@ -95,9 +95,9 @@ impl Export {
             bar.set_length(pages.total());
             for event in &page {
                 lines.write(event)?;
-                bar.inc(1);
                 count += 1;
             }
+            bar.set_position(count);
         }
         bar.finish_and_clear();
         lines.end()?;
