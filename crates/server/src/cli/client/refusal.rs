@@ -67,7 +67,7 @@ impl Refusal {
             }
             429 => format!("That was too much for now; try again {wait}"),
             400 | 422 => {
-                "The server does not understand this as something it could do; change what is named below"
+                "The server cannot do this as it is written; change what is named below"
                     .to_owned()
             }
             409 => "This is in the way of what is there already; look before you repeat it".to_owned(),
