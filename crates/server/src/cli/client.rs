@@ -71,13 +71,17 @@ pub(super) struct Answer {
 impl Remote {
     /// A client with a token: that of the environment, or that of the stored login.
     pub(super) fn open(&self) -> anyhow::Result<Client> {
-        let given = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.is_empty());
+        let given = std::env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty());
         if let Some(token) = given {
             let address = match &self.url {
                 Some(url) => url.clone(),
                 None => Credentials::load()?.current().unwrap_or_default(),
             };
-            return self.client(address, Some(Zeroizing::new(token)), TokenFrom::Environment);
+            return self.client(
+                address,
+                Some(Zeroizing::new(token.trim().to_owned())),
+                TokenFrom::Environment,
+            );
         }
         let stored = Credentials::load()?;
         let address = self.address(&stored);

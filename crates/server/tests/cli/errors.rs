@@ -38,6 +38,13 @@ fn a_server_that_is_away_is_said_to_be_away() {
 }
 
 #[test]
+fn a_token_that_cannot_be_one_is_not_sent() {
+    let home = Home::new();
+    let ran = run_with(&home, "http://127.0.0.1:9", &["whoami"], &[("KEYGATE_TOKEN", "kgu_\u{7}x")]);
+    assert!(ran.fails(1).contains("Nothing was sent") && !ran.err.contains("kgu_"), "{}", ran.err);
+}
+
+#[test]
 fn every_refusal_says_what_it_means() {
     let home = Home::new();
     let because = |msg: &str| format!(r#"{{"msg":"{msg}","detail":"why"}}"#);

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _},
     os::unix::fs::PermissionsExt as _,
     time::Duration,
 };
@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    house::{BOB, House, PASSWORD, spawn},
+    house::{BOB, House, PASSWORD, Running, spawn},
     terminal::at_a_terminal,
 };
 
@@ -45,8 +45,9 @@ fn events_are_listed_newest_first_and_filtered() {
 #[test]
 fn the_tail_prints_what_happens() {
     let house = House::of_bob();
-    let mut tail = spawn(&mut house.command(&["event", "tail", "--interval", "1", "-n", "1", "--json"]));
-    let lines = BufReader::new(tail.stdout.take().expect("its output")).lines();
+    let mut tail =
+        Running(spawn(&mut house.command(&["event", "tail", "--interval", "1", "-n", "1", "--json"])));
+    let lines = BufReader::new(tail.0.stdout.take().expect("its output")).lines();
     let mut kinds = lines.map(|line| {
         let event: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
         event["attributes"]["event_type"].as_str().expect("a type").to_owned()
@@ -62,26 +63,26 @@ fn the_tail_prints_what_happens() {
     // The login behind it is revoked by the new one: the tail ends and says why, instead of trying for ever.
     assert!(kinds.by_ref().all(|kind| ["user.login", "token.create"].contains(&kind.as_str())));
     drop(kinds);
-    let ended = tail.wait_with_output().expect("its end");
-    let said = String::from_utf8_lossy(&ended.stderr);
-    assert!(ended.status.code() == Some(1) && said.contains("does not take the stored token"), "{said}");
+    let mut said = String::new();
+    tail.0.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+    let ended = tail.0.wait().expect("its end");
+    assert!(ended.code() == Some(1) && said.contains("does not take the stored token"), "{said}");
 }
 
 #[test]
 fn the_tail_ends_when_nobody_reads() {
     let house = House::of_bob();
-    let mut tail = spawn(&mut house.command(&["event", "tail", "--interval", "1"]));
-    let mut out = BufReader::new(tail.stdout.take().expect("its output"));
+    let mut tail = Running(spawn(&mut house.command(&["event", "tail", "--interval", "1"])));
+    let mut out = BufReader::new(tail.0.stdout.take().expect("its output"));
     out.read_line(&mut String::new()).expect("a line");
     drop(out);
     house.token(&["--name", "new"]);
-    for _ in 0..200 {
-        if let Some(status) = tail.try_wait().expect("a state") {
+    for _ in 0..600 {
+        if let Some(status) = tail.0.try_wait().expect("a state") {
             return assert!(status.success(), "{status}");
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    tail.kill().expect("its end");
     panic!("it still runs");
 }
 
@@ -141,5 +142,8 @@ fn an_export_to_a_file_is_whole_and_for_its_owner_alone() {
     assert_eq!(fs::read_to_string(&file).expect("a file"), "before", "what failed replaces nothing");
     assert!(!house.home.path().join("events.jsonl.part").exists());
     let seen = at_a_terminal(&house, &format!("event export --output {path}"), &[], &[]);
-    assert!(seen.contains(" events are in "), "{seen}");
+    assert!(
+        seen.contains(" events are in ") && seen.contains(" to go"),
+        "a bar that says how far it is: {seen}"
+    );
 }

@@ -94,6 +94,23 @@ fn the_server_last_logged_in_to_needs_no_naming() {
     let mut command = house.command(&["whoami"]);
     command.env_remove("KEYGATE_URL");
     assert!(Ran::of(command, "").ok().contains(&house.url()));
+    let mut command = house.command(&["whoami"]);
+    command.env_remove("KEYGATE_URL").env("KEYGATE_TOKEN", house.kept());
+    assert!(Ran::of(command, "").ok().contains(&house.url()));
+}
+
+#[test]
+fn a_login_that_was_revoked_elsewhere_can_be_forgotten() {
+    let house = House::of_bob();
+    let id = house.json(&["token", "show"])["id"].as_str().expect("an id").to_owned();
+    house.run(&["token", "revoke", &id], "").ok();
+    let ran = house.run(&["whoami"], "");
+    assert!(
+        ran.fails(1).contains("does not take the stored token any more; run `keygate login`"),
+        "{}",
+        ran.err
+    );
+    house.run(&["logout"], "").ok();
 }
 
 #[test]

@@ -35,6 +35,10 @@ impl Refusal {
                 "{address} could not prove that it is the one you mean; check the address, and that this machine \
                  trusts who signed its certificate (SSL_CERT_FILE names a file with more)"
             ),
+            ureq::Error::Http(_) => {
+                "Nothing was sent: the token or the code holds characters that none has; copy it again"
+                    .to_owned()
+            }
             ureq::Error::Protocol(_) => no_keygate(address),
             ureq::Error::Timeout(_) if change => format!(
                 "{address} did not answer in time, and whether it was done is not known; look before you repeat it"
@@ -66,10 +70,7 @@ impl Refusal {
                 "There is no such thing, or none that you may see; the lists show what there is".to_owned()
             }
             429 => format!("That was too much for now; try again {wait}"),
-            400 | 422 => {
-                "The server cannot do this as it is written; change what is named below"
-                    .to_owned()
-            }
+            400 | 422 => "The server cannot do this as it is written; change what is named below".to_owned(),
             409 => "This is in the way of what is there already; look before you repeat it".to_owned(),
             503 => format!(
                 "{address} cannot answer at the moment, and nothing is wrong with what you asked; try again {wait}"
