@@ -5,11 +5,11 @@ use std::io::{BufRead as _, IsTerminal as _};
 use anyhow::bail;
 use clap::Args;
 use keygate_authority::{token::Used, user::Row};
-use keygate_model::{Permit, Timestamp, TokenId, user::Login};
+use keygate_model::{Permit, TokenId, user::Login};
 use serde_json::json;
 
 use crate::{
-    cli::{Database, Desk, Shown, output},
+    cli::{Database, Desk, Shown, output, when},
     edge::Clock,
     json::time,
 };
@@ -47,7 +47,7 @@ impl Offboard {
             );
         }
         if !self.yes {
-            self.preview(&person, &tokens, &convert, now);
+            self.preview(&person, &tokens, &convert);
             if !self.agreed(&login)? {
                 return Ok(());
             }
@@ -80,7 +80,7 @@ impl Offboard {
     }
 
     /// What would happen.
-    fn preview(&self, person: &Row, tokens: &[Used], convert: &[TokenId], now: Timestamp) {
+    fn preview(&self, person: &Row, tokens: &[Used], convert: &[TokenId]) {
         if self.shown.json {
             let listed: Vec<_> = tokens.iter().map(|token| token_json(token, convert)).collect();
             output::json(
@@ -93,9 +93,9 @@ impl Offboard {
             output::line(format_args!("has no living token: nothing stops when they go."));
             return;
         }
-        output::table(
+        output::list(
             &["Token", "Name", "Scope", "Services", "Last used", "From", "By", "Then"],
-            tokens.iter().map(|token| row(token, convert, now)),
+            tokens.iter().map(|token| row(token, convert)),
         );
         if convert.len() < tokens.len() {
             output::line(format_args!(
@@ -132,14 +132,14 @@ fn ids(texts: &[String]) -> anyhow::Result<Vec<TokenId>> {
     texts.iter().map(read).collect()
 }
 
-fn row(token: &Used, convert: &[TokenId], now: Timestamp) -> Vec<String> {
+fn row(token: &Used, convert: &[TokenId]) -> Vec<String> {
     let services = match token.row.services.listed() {
         [] => "all".to_owned(),
         some => some.len().to_string(),
     };
     let then = if convert.contains(&token.row.id) { "works on" } else { "stops" };
     let (used, ip, user_agent) = match &token.mark {
-        Some(mark) => (ago(mark.at, now), mark.ip.clone(), mark.user_agent.clone()),
+        Some(mark) => (when::relative(&time(mark.at), when::now()), mark.ip.clone(), mark.user_agent.clone()),
         None => ("never".to_owned(), String::new(), String::new()),
     };
     let row = &token.row;
@@ -168,15 +168,4 @@ fn token_json(token: &Used, convert: &[TokenId]) -> serde_json::Value {
         "user_agent": token.mark.as_ref().map(|mark| mark.user_agent.clone()),
         "convert": convert.contains(&row.id),
     })
-}
-
-/// How long ago, as people say it.
-fn ago(at: Timestamp, now: Timestamp) -> String {
-    let seconds = (now.seconds() - at.seconds()).max(0);
-    match seconds {
-        0..60 => format!("{seconds} s ago"),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} days ago", seconds / 86_400),
-    }
 }
