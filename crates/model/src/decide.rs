@@ -275,7 +275,12 @@ fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circum
 fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(), Deny> {
     if !standing.scope.contains(action) {
         let may_read_all = policy.reads().minus(standing.scope).is_empty();
-        return Err(if may_read_all { Deny::ReadOnly(action) } else { Deny::Scope(action) });
+        // Of what no `*` contains, no token that may read is told that it only reads.
+        return Err(if may_read_all && !policy.must_be_named(action) {
+            Deny::ReadOnly(action)
+        } else {
+            Deny::Scope(action)
+        });
     }
     if !standing.role.contains(action) {
         return Err(Deny::Role(action));
@@ -317,7 +322,9 @@ fn reachable(
 
 /// A password was shown lately, where the action needs that.
 fn in_sudo(policy: &Policy, standing: &Standing<'_>, action: Action, now: Timestamp) -> Result<(), Deny> {
-    let in_sudo = standing.sudo_until.is_some_and(|until| now < until);
+    // Sudo is a person's: whatever is said of a machine, nobody has shown a password.
+    let is_machine = matches!(standing.actor, Actor::Token { user: None, .. });
+    let in_sudo = !is_machine && standing.sudo_until.is_some_and(|until| now < until);
     if policy.is_for_people(action) && !in_sudo {
         return Err(Deny::Interactive);
     }

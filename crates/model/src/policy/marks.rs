@@ -93,6 +93,12 @@ impl Policy {
         self.marks.account.contains(action)
     }
 
+    /// Whether an action is in no `*`: a scope or role has it only by naming it.
+    #[must_use]
+    pub fn must_be_named(&self, action: Action) -> bool {
+        self.marks.explicit.contains(action)
+    }
+
     /// Whether an action may also be done from outside of the customer's networks (CONTRACT §13: purging by key).
     #[must_use]
     pub fn is_from_anywhere(&self, action: Action) -> bool {
