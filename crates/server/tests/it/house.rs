@@ -13,7 +13,7 @@ use std::{
 use keygate_authority::{
     Settings,
     factor::{FactorEntropy, FactorState, RECOVERY_CODES, code_at},
-    password::Password,
+    password::{NewPassword, Password},
     service::NewService,
     user::NewUser,
 };
@@ -23,14 +23,17 @@ use keygate_model::{
 use keygate_server::{
     app::{App, Parts},
     edge::{Clock, Rng},
+    outbox::Outbox,
     serve::serve,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 mod cache;
+mod mould;
 mod wire;
 
 pub(crate) use cache::Cache;
+pub(crate) use mould::Mould;
 pub(crate) use wire::{Ask, Caller, Reply, exchange, form};
 
 /// Everybody's.
@@ -181,6 +184,7 @@ impl Node {
             rng: Rng::Seeded(Mutex::new(opening * 1_000_000)),
             brand: keygate_model::token::Brand::default(),
             public_url: None,
+            outbox: Outbox::default(),
         });
         let app = app.expect("the house opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -209,8 +213,11 @@ impl Node {
             login: Login::parse(login).expect("a login"),
             name: login.to_owned(),
             role: role.to_owned(),
-            password: Password::parse(password).expect("a password"),
-            salt: self.app.rng.bytes().expect("chance"),
+            limited: false,
+            password: Some(NewPassword {
+                password: Password::parse(password).expect("a password"),
+                salt: self.app.rng.bytes().expect("chance"),
+            }),
         };
         let (permit, origin) = (Permit::of_the_operator(customer), self.app.local_origin());
         let id = self.app.authority.create_user(&permit, &origin, new).await.expect("a person").id;
