@@ -74,6 +74,16 @@ fn with_body(ask: Ask, row: &Row, names: &crate::estate::Names) -> Ask {
     }
 }
 
+/// How a body of this route is marked, and a body that it takes: for those who ask with other ids.
+pub(crate) fn base_of(on: &str) -> (&'static str, &'static str) {
+    let row = rows().into_iter().find(|row| row.on == on).expect("a row in the matrix");
+    match row.body {
+        Body::None => ("", ""),
+        Body::Form(body) => ("application/x-www-form-urlencoded", body),
+        Body::Api(body) => ("application/vnd.api+json", body),
+    }
+}
+
 /// The status, and the word for why.
 fn answer(reply: &Reply) -> String {
     let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();

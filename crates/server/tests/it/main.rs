@@ -8,3 +8,4 @@ mod house;
 mod patience;
 mod recordings;
 mod routes;
+mod tenants;

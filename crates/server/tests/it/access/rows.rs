@@ -25,12 +25,17 @@ impl Row {
 
     /// The path: that of the route with one of everything, unless the row says otherwise.
     pub(super) fn path(&self, names: &Names) -> String {
+        filled(&self.template(), names)
+    }
+
+    /// The same with `<name>` where a name stands.
+    fn template(&self) -> String {
         let route = self.on.split_once(' ').expect("a path").1;
         let token = if route.starts_with("/automation-tokens") { "<bot>" } else { "<token>" };
         let path = if self.path.is_empty() { route } else { self.path };
         let path = path.replace("{token}", token).replace("{*url}", "<host>/a").replace("{key}", "key");
         let path = path.replace("{role}", "engineer").replace("{group}", "<event>");
-        filled(&path.replace('{', "<").replace('}', ">"), names)
+        path.replace('{', "<").replace('}', ">")
     }
 
     fn form(mut self, body: &'static str) -> Self {
