@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     Ap, Reply,
-    page::Page,
+    page::{Page, cursor_invalid},
     tokens::{expires, idempotency, parse, scope},
 };
 use crate::{body::Fields, caller::Caller, error::Problem, json::time};
@@ -99,8 +99,17 @@ pub(crate) async fn services(
     Ok(line(&json!({ "data": page.of(token.row.services.listed()) })))
 }
 
-/// The workspaces of one: Keygate has none.
-pub(crate) async fn workspaces(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply<Response> {
+/// The workspaces of one: Keygate has none, and so has never given a cursor out.
+pub(crate) async fn workspaces(
+    State(app): Ap,
+    caller: Caller,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Reply<Response> {
+    let query = query.unwrap_or_default();
+    if form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "cursor" && !value.is_empty()) {
+        return Err(cursor_invalid());
+    }
     app.authority.automation_token(&caller.permit, parse(&id)?).await?;
     let meta = json!({ "limit": 20, "next_cursor": "", "previous_cursor": "" });
     Ok(line(&json!({ "data": [], "meta": meta, "limit_workspaces": true })))

@@ -7,7 +7,10 @@ use axum::{
 use keygate_model::{Action, ActionSet, Policy};
 use serde_json::{Value, json};
 
-use super::{Ap, Reply, page::Page};
+use super::{
+    Ap, Reply,
+    page::{Page, cursor_invalid},
+};
 use crate::{app::App, caller::Caller, error::Problem};
 
 /// How many roles a page of `/iam/v1/roles` has if nobody says, and at most.
@@ -107,8 +110,7 @@ impl Wanted {
                 "cursor" => {
                     let start = value.split_once('.').and_then(|(start, _)| start.parse().ok());
                     let start = start.filter(|start| cursor(app, caller, *start) == *value);
-                    let why = "This cursor was not made for this list; start again without one";
-                    wanted.start = start.ok_or_else(|| Problem::bad_request("cursor_invalid", why))?;
+                    wanted.start = start.ok_or_else(cursor_invalid)?;
                 }
                 _ => {}
             }

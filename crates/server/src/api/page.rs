@@ -8,6 +8,11 @@ use crate::error::Problem;
 const SIZE: usize = 20;
 const SIZE_MAX: usize = 1000;
 
+/// A cursor that this list has not given to this caller (SECURITY-BAR B58).
+pub(crate) fn cursor_invalid() -> Problem {
+    Problem::bad_request("cursor_invalid", "This cursor was not made for this list; start again without one")
+}
+
 /// Which page of a list is wanted.
 pub(crate) struct Page {
     number: usize,

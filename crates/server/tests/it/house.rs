@@ -31,9 +31,11 @@ use keygate_server::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 mod cache;
+mod mould;
 mod wire;
 
 pub(crate) use cache::Cache;
+pub(crate) use mould::Mould;
 pub(crate) use wire::{Ask, Caller, Reply, exchange, form};
 
 /// Everybody's.

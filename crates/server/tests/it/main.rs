@@ -1,9 +1,12 @@
 //! The whole server, as its clients meet it: over TCP, through the door, onto a database in a directory of its own.
 
 mod abuse;
+mod access;
 mod conformance;
+mod estate;
 mod house;
 mod patience;
 mod quota;
 mod recordings;
 mod routes;
+mod tenants;
