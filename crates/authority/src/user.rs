@@ -29,6 +29,7 @@ mod update;
 
 pub use authorization::{Authorization, NewAuthorization};
 pub use offboard::Converted;
+pub use password::Reset;
 pub use update::{Changes, NewUser};
 pub(crate) use update::{is_possible_role, login_is_free, may_give};
 
