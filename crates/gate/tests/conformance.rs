@@ -38,7 +38,8 @@ fn judge(file: &CaseFile, policy: &Arc<Policy>) -> Vec<String> {
     let worlds = Feed::ALL.map(|feed| World::new(&file.facts, Arc::clone(policy), feed));
     let mut wrong = Vec::new();
     for case in &file.cases {
-        let mut answers = vec![("the oracle".to_owned(), oracle(&file.facts, &case.caller, case.client, &case.what))];
+        let mut answers =
+            vec![("the oracle".to_owned(), oracle(&file.facts, &case.caller, case.client, &case.what))];
         for world in &worlds {
             let (by_law, by_gate) = world.verdicts(&case.caller, case.client, &case.what);
             answers.push(("decide".to_owned(), world.answer(&case.what, by_law)));

@@ -276,7 +276,11 @@ fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(
     if !standing.scope.contains(action) {
         let may_read_all = policy.reads().minus(standing.scope).is_empty();
         // Of what no `*` contains, no token that may read is told that it only reads.
-        return Err(if may_read_all && !policy.must_be_named(action) { Deny::ReadOnly(action) } else { Deny::Scope(action) });
+        return Err(if may_read_all && !policy.must_be_named(action) {
+            Deny::ReadOnly(action)
+        } else {
+            Deny::Scope(action)
+        });
     }
     if !standing.role.contains(action) {
         return Err(Deny::Role(action));

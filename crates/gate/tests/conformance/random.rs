@@ -167,7 +167,8 @@ const PIECES: [&str; 22] = [
 ];
 
 fn customer() -> impl Strategy<Value = Customer> {
-    let networks = prop_oneof![4 => Just(None), 1 => select(&NETWORKS[..]).prop_map(|text| Some(text.to_owned()))];
+    let networks =
+        prop_oneof![4 => Just(None), 1 => select(&NETWORKS[..]).prop_map(|text| Some(text.to_owned()))];
     let forbids = prop_oneof![4 => Just(Vec::new()), 1 => prop::collection::vec(select(&ACTIONS[..]), 1..3)];
     (rarely(), rarely(), networks, forbids, prop::bool::weighted(0.2)).prop_map(
         |(suspended, unheard, networks, forbids, force_2fa)| Customer {

@@ -4,8 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use keygate_gate::{Client, Gate};
 use keygate_model::{
-    ActionSet, Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Expiry, Method, Networks, Path, Policy,
-    Position, Record, Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId, Verdict, Want,
+    ActionSet, Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Expiry, Method, Networks, Path,
+    Policy, Position, Record, Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId,
+    Verdict, Want,
     authorization::Reach,
     customer::{CustomerState, Rules},
     decide,
@@ -65,7 +66,12 @@ impl<'f> World<'f> {
     }
 
     /// What `decide` says on facts put together here, and what the gate says.
-    pub(crate) fn verdicts(&self, caller: &Caller, client: Option<IpAddr>, what: &What) -> (Verdict, Verdict) {
+    pub(crate) fn verdicts(
+        &self,
+        caller: &Caller,
+        client: Option<IpAddr>,
+        what: &What,
+    ) -> (Verdict, Verdict) {
         let what = match what {
             What::Request { method, path } => {
                 What::Request { method: method.clone(), path: fill(path, |name| self.id_of(name)) }
@@ -285,7 +291,11 @@ impl<'f> World<'f> {
         let networks = customer.networks.as_deref().map(|text| Networks::parse(text).expect("networks"));
         Rules {
             networks: networks.unwrap_or_default(),
-            forbids: customer.forbids.iter().map(|name| self.policy.action(name).expect("an action")).collect(),
+            forbids: customer
+                .forbids
+                .iter()
+                .map(|name| self.policy.action(name).expect("an action"))
+                .collect(),
             force_factor: customer.force_2fa,
         }
     }
