@@ -156,10 +156,14 @@ pub(super) fn asking(write: &Write<'_>, token: TokenId) -> Result<Row, Fault> {
     if row.revoked_at.is_none() { Ok(row) } else { Err(Fault::missing(token)) }
 }
 
-/// The person who asks, read in the writer: a lock that came first is seen.
+/// The person who asks, read in the writer: a lock that came first is seen. Who must change their password makes no token
+/// before.
 pub(super) fn acting(write: &Write<'_>, customer: CustomerId, user: UserId) -> Result<user::Row, Fault> {
     let person = user::find_in(write.db(), write.keys(), customer, user)?;
-    if person.state == UserState::Active { Ok(person) } else { Err(Fault::missing(user)) }
+    if person.state != UserState::Active {
+        return Err(Fault::missing(user));
+    }
+    if person.must_change { Err(LoginRefusal::PasswordExpired.into()) } else { Ok(person) }
 }
 
 impl Parent {

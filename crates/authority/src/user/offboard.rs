@@ -6,7 +6,10 @@ use keygate_model::{
     user::UserState,
 };
 
-use super::{Row, find_in, update::remove};
+use super::{
+    Row,
+    update::{find_living, remove},
+};
 use crate::{authority::Authority, customer, fault::Fault, origin::Origin, row, token, write::Write};
 
 /// A token that has become the customer's.
@@ -37,7 +40,7 @@ impl Authority {
         permit.proves(Action::USER_DELETE)?;
         let (permit, policy) = (*permit, self.policy_handle());
         self.change(permit.actor(), origin, move |mut write| {
-            let row = find_in(write.db(), write.keys(), permit.customer(), user)?;
+            let row = find_living(&write, &permit, user)?;
             if !convert.is_empty() {
                 may_act(&write, &row)?;
             }

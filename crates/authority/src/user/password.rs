@@ -67,6 +67,9 @@ impl Authority {
                     row.password = hash?;
                     row.must_change = false;
                     row.forget_reset();
+                    if has_permit {
+                        write.act_as(actor);
+                    }
                     row.touch(&write, 0);
                     row.save(&mut write)?;
                     let event = Event::UserPasswordUpdate { user: row.id };
@@ -93,7 +96,8 @@ impl Authority {
     ) -> Result<Option<Reset>, Fault> {
         permit.map_or(Ok(()), |permit| permit.proves(Action::PASSWORD_RESET))?;
         self.limiter().admit(&login, origin.now)?;
-        let actor = permit.map_or(Actor::Stranger, Permit::actor);
+        let permit = permit.copied();
+        let actor = permit.map_or(Actor::Stranger, |permit| permit.actor());
         self.change(actor, origin, move |mut write| {
             let person = find_by_login(write.db(), write.keys(), &login)?;
             let active = person.filter(|row| row.state == UserState::Active);
@@ -101,13 +105,8 @@ impl Authority {
                 login::save_anybody(&mut write)?;
                 return write.commit(&Event::UserPasswordReset { user: None }, None);
             };
-            // Another customer's token is nothing that this one's log should show.
-            let of_this_house = match actor {
-                Actor::Operator { .. } => true,
-                Actor::Token { customer, .. } => customer == row.customer,
-                Actor::Person { .. } | Actor::Stranger => false,
-            };
-            if !of_this_house {
+            // Who asks from within the house is told of as who they are.
+            if permit.is_none_or(|permit| permit.customer() != row.customer) {
                 write.act_as(Actor::Person { user: row.id, customer: row.customer });
             }
             let until = write.origin().now.after(RESET);
@@ -167,7 +166,7 @@ impl Authority {
 }
 
 impl Row {
-    fn forget_reset(&mut self) {
+    pub(super) fn forget_reset(&mut self) {
         self.reset = Vec::new();
         self.reset_until = Timestamp::from_micros(0);
     }

@@ -232,6 +232,8 @@ impl Changes {
         if let Some(login) = self.login.as_ref().filter(|login| **login != row.login) {
             row.login = login.clone();
             login_is_free(write, login)?;
+            // It was sent to the one before.
+            row.forget_reset();
         }
         is_possible_role(policy, &row.role, row.limited)
     }
@@ -276,7 +278,8 @@ pub(crate) fn login_is_free(write: &Write<'_>, login: &Login) -> Result<(), Faul
     }
 }
 
-fn find_living(write: &Write<'_>, permit: &Permit, user: UserId) -> Result<Row, Fault> {
+/// A person of the customer who is not gone.
+pub(super) fn find_living(write: &Write<'_>, permit: &Permit, user: UserId) -> Result<Row, Fault> {
     let row = find_in(write.db(), write.keys(), permit.customer(), user)?;
     if row.state == UserState::Deleted { Err(Fault::missing(user)) } else { Ok(row) }
 }
