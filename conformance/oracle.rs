@@ -99,7 +99,8 @@ fn scope_has(scope: &str, action: &str) -> bool {
 }
 
 fn role_has(role: &str, action: &str) -> bool {
-    let changes_services = matches!(action, "service:create" | "service:update" | "service:delete");
+    let changes_services =
+        matches!(action, "service:create" | "service:update" | "service:delete" | "service:activate");
     match role {
         "superuser" => true,
         "engineer" => !SUPERUSERS_ONLY.contains(&action),
@@ -140,6 +141,17 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
         ("GET", ["service"] | ["service", "search"]) => ("service:list", None),
         ("GET", ["service", id] | ["service", id, "details" | "domain" | "version"]) => {
             ("service:read", Some(id))
+        }
+        ("GET", ["service", id, "version", _] | ["service", id, "version", _, "domain" | "validate"]) => {
+            ("service:read", Some(id))
+        }
+        ("POST", ["service", id, "version"])
+        | ("PUT", ["service", id, "version", _] | ["service", id, "version", _, "clone" | "lock"]) => {
+            ("service:update", Some(id))
+        }
+        ("PUT", ["service", id, "version", _, "activate" | "deactivate"])
+        | ("PUT", ["service", id, "version", _, "activate" | "deactivate", _]) => {
+            ("service:activate", Some(id))
         }
         ("POST", ["service"]) => ("service:create", None),
         ("PUT", ["service", id]) => ("service:update", Some(id)),

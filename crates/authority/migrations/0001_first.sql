@@ -106,6 +106,7 @@ CREATE TABLE services (
   comment TEXT NOT NULL,
   domains TEXT NOT NULL,
   nodes TEXT NOT NULL,
+  versions TEXT NOT NULL,
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL,
   deleted_at INTEGER,

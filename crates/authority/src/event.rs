@@ -194,17 +194,17 @@ pub(crate) fn page(
     size: u64,
 ) -> Result<Page, Fault> {
     const FOUND: &str = "FROM events WHERE customer_id = $1 AND ($2 IS NULL OR kind = $2)
-         AND ($3 IS NULL OR user_id = $3) AND ($4 IS NULL OR service_id = $4) AND ($5 IS NULL OR token_id = $5 OR actor = $8)
-         AND ($6 IS NULL OR at >= $6) AND ($7 IS NULL OR at < $7)";
+         AND ($3 IS NULL OR user_id = $3) AND ($4 IS NULL OR service_id = $4) AND ($5 IS NULL OR token_id = $5 OR actor = $6)
+         AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)";
     let found = params![
         customer.to_bytes(),
         filter.kind,
         filter.user.map(|id| id.to_bytes()),
         filter.service.map(|id| id.to_bytes()),
         filter.token.map(|id| id.to_bytes()),
+        filter.token.map(|id| format!("token {id}")),
         filter.from.map(Timestamp::micros),
         filter.before.map(Timestamp::micros),
-        filter.token.map(|id| format!("token {id}")),
     ];
     let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
     let total =

@@ -37,6 +37,14 @@ pub enum Fault {
         /// Why, and what to do instead.
         why: String,
     },
+    /// A version can no longer be edited.
+    #[error("version '{number}' for service '{service}' is locked")]
+    VersionLocked {
+        /// Which.
+        number: u32,
+        /// Of which service.
+        service: String,
+    },
     /// It is taken by another.
     #[error("{noun} '{what}' exists already")]
     Taken {
@@ -115,6 +123,9 @@ pub enum LoginRefusal {
     /// Not six digits, nor a recovery code.
     #[error("a one-time code is six digits, without blanks, or a recovery code")]
     CodeMalformed,
+    /// The person is who they say, and whoever counts what they do has had enough of it for now.
+    #[error("too many changes in this hour")]
+    OverQuota,
     /// The person must set a new password first.
     #[error("set a new password first: an administrator asks for it")]
     PasswordExpired,

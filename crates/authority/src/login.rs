@@ -106,7 +106,11 @@ impl Authority {
     /// for sudo on the wrong token, has guessed nothing.
     pub(crate) fn settle<T>(&self, login: &Login, outcome: &Result<Result<T, LoginRefusal>, Fault>) {
         let innocent = match outcome {
-            Ok(Err(LoginRefusal::CodeReused | LoginRefusal::TokenWithoutFactor) | Ok(_)) | Err(_) => true,
+            Ok(
+                Err(LoginRefusal::CodeReused | LoginRefusal::TokenWithoutFactor | LoginRefusal::OverQuota)
+                | Ok(_),
+            )
+            | Err(_) => true,
             Ok(Err(_)) => false,
         };
         if innocent {

@@ -1,11 +1,10 @@
 //! Services: what access can be restricted to. For the purge API, cached sites with their domains and cache nodes.
 
 use keygate_model::{
-    Action, Actor, CustomerId, Event, Permit, Position, Record, ServiceId, Services, Subject, Timestamp,
-    authorization::Reach, id, record::ServiceRecord,
+    Action, CustomerId, Event, Permit, Position, Record, ServiceId, Subject, Timestamp, id,
+    record::ServiceRecord, version::Versions,
 };
 use rusqlite::{Connection, Row as SqlRow, params};
-use serde_json::{Map, Value};
 
 use crate::{
     authority::Authority,
@@ -14,9 +13,15 @@ use crate::{
     keys::{Keys, Seal},
     origin::Origin,
     row::{self, Sealed},
-    text, token, user,
+    text,
     write::Write,
 };
+
+mod read;
+mod update;
+mod version;
+
+pub use update::Changes;
 
 /// A service as it is kept.
 #[derive(Clone, Debug)]
@@ -35,6 +40,8 @@ pub struct Row {
     pub domains: Vec<String>,
     /// The cache nodes that serve it, as URLs.
     pub nodes: Vec<String>,
+    /// Its versions.
+    pub versions: Versions,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was changed last.
@@ -59,20 +66,15 @@ pub struct NewService {
     pub nodes: Vec<String>,
 }
 
-/// What to change of a service.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    /// Its name.
-    pub name: Option<String>,
-    /// Its comment.
-    pub comment: Option<String>,
-}
-
 /// What services are of a kind of.
 const KINDS: [&str; 2] = ["vcl", "wasm"];
 
-const COLUMNS: &str = "id, customer_id, name, kind, comment, domains, nodes, created_at, updated_at, deleted_at, \
-                       position, mac";
+/// How many domains a service has at most, and how many cache nodes: a row has a size, and a purge waits for every node.
+const DOMAINS_MAX: usize = 256;
+const NODES_MAX: usize = 64;
+
+const COLUMNS: &str = "id, customer_id, name, kind, comment, domains, nodes, versions, created_at, updated_at, \
+                       deleted_at, position, mac";
 
 impl Authority {
     /// Makes a service.
@@ -96,11 +98,12 @@ impl Authority {
                 format!("Type must be one of: {}", KINDS.join(", ")),
             ));
         }
+        let (domains, nodes) =
+            (bounded("domains", new.domains, DOMAINS_MAX)?, bounded("nodes", new.nodes, NODES_MAX)?);
         let customer = permit.customer();
         self.change(permit.actor(), origin, move |mut write| {
             row::find::<customer::Row>(write.db(), write.keys(), customer)?;
             let (now, position) = (write.origin().now, write.position_of(0));
-            let NewService { domains, nodes, .. } = new;
             let (created_at, updated_at, deleted_at) = (now, now, None);
             let row = Row {
                 id,
@@ -110,6 +113,7 @@ impl Authority {
                 comment,
                 domains,
                 nodes,
+                versions: Versions::first(now),
                 created_at,
                 updated_at,
                 deleted_at,
@@ -119,42 +123,6 @@ impl Authority {
             row.save(&mut write)?;
             row.claim_domains(&write)?;
             write.commit(&Event::ServiceCreate { service: id, name: row.name.clone() }, row)
-        })
-        .await
-    }
-
-    /// Changes name or comment.
-    ///
-    /// # Errors
-    /// [`Fault::Missing`], [`Fault::Deleted`], [`Fault::Taken`], `name_invalid`; storage faults.
-    pub async fn update_service(
-        &self,
-        permit: &Permit,
-        origin: &Origin,
-        changes: Changes,
-    ) -> Result<Row, Fault> {
-        permit.proves(Action::SERVICE_UPDATE)?;
-        let (customer, id) = (permit.customer(), asked_about(permit)?);
-        let name = changes.name.map(|name| text::name("Name", &name)).transpose()?;
-        let comment = changes.comment.map(|comment| text::comment("Comment", &comment)).transpose()?;
-        self.change(permit.actor(), origin, move |mut write| {
-            let mut row = find_living(write.db(), write.keys(), customer, id)?;
-            let (mut old, mut new) = (Map::new(), Map::new());
-            if let Some(name) = name.filter(|name| *name != row.name) {
-                old.insert("name".to_owned(), Value::from(std::mem::replace(&mut row.name, name.clone())));
-                new.insert("name".to_owned(), Value::from(name));
-                row.name_is_free(&write)?;
-            }
-            if let Some(comment) = comment.filter(|comment| *comment != row.comment) {
-                old.insert(
-                    "comment".to_owned(),
-                    Value::from(std::mem::replace(&mut row.comment, comment.clone())),
-                );
-                new.insert("comment".to_owned(), Value::from(comment));
-            }
-            row.touch(&write);
-            row.save(&mut write)?;
-            write.commit(&Event::ServiceUpdate { service: id, old: old.into(), new: new.into() }, row)
         })
         .await
     }
@@ -171,10 +139,7 @@ impl Authority {
             row.deleted_at = Some(write.origin().now);
             row.touch(&write);
             row.save(&mut write)?;
-            write
-                .db()
-                .prepare_cached("DELETE FROM domains WHERE service_id = $1")?
-                .execute([id.to_bytes()])?;
+            row.release_domains(&write)?;
             write.commit(&Event::ServiceDelete { service: id, name: row.name }, ())
         })
         .await
@@ -193,80 +158,41 @@ impl Authority {
         })
         .await
     }
-
-    /// The service that a permit is about.
-    ///
-    /// # Errors
-    /// [`Fault::Missing`], [`Fault::Deleted`]; storage faults.
-    pub async fn service(&self, permit: &Permit) -> Result<Row, Fault> {
-        permit.proves_one_of(&[Action::SERVICE_READ, Action::PURGE_KEY, Action::PURGE_URL])?;
-        let (customer, id) = (permit.customer(), asked_about(permit)?);
-        self.read(move |db, keys| find_living(db, keys, customer, id)).await
-    }
-
-    /// The living services that the token that asks may touch, oldest first.
-    ///
-    /// # Errors
-    /// Storage faults.
-    pub async fn services(&self, permit: &Permit) -> Result<Vec<Row>, Fault> {
-        permit.proves(Action::SERVICE_LIST)?;
-        let (customer, actor) = (permit.customer(), permit.actor());
-        self.read(move |db, keys| {
-            let reach = match actor {
-                Actor::Token { token, .. } => row::find::<token::Row>(db, keys, token)?.services,
-                _ => Services::All,
-            };
-            let person = match actor {
-                Actor::Token { user: Some(user), .. } => user::find_in(db, keys, customer, user)?.reach(),
-                _ => Reach::All,
-            };
-            let reached = |id| match &person {
-                Reach::All => true,
-                Reach::Granted(grants) => grants.on(id).is_some(),
-            };
-            let mut select = db.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM services WHERE customer_id = $1 AND deleted_at IS NULL ORDER BY created_at, id"
-            ))?;
-            let mut rows = select.query([customer.to_bytes()])?;
-            let mut services = Vec::new();
-            while let Some(row) = rows.next()? {
-                let row = row::believe(db, Row::read(row, keys)?)?;
-                if reach.contains(row.id) && reached(row.id) {
-                    services.push(row);
-                }
-            }
-            Ok(services)
-        })
-        .await
-    }
-
-    /// The living service of a customer that serves this host, if there is one.
-    ///
-    /// # Errors
-    /// Storage faults.
-    pub async fn service_at(&self, permit: &Permit, host: &str) -> Result<Option<ServiceId>, Fault> {
-        permit.proves(Action::PURGE_URL)?;
-        let (customer, host) = (permit.customer(), host.to_owned());
-        self.read(move |db, keys| {
-            let mut select = db.prepare_cached("SELECT service_id FROM domains WHERE name = $1")?;
-            let mut rows = select.query([&host])?;
-            let Some(row) = rows.next()? else { return Ok(None) };
-            match find_living(db, keys, customer, ServiceId::from_bytes(row.get(0)?)) {
-                // The index is not sealed, the row is.
-                Ok(row) => Ok(row.domains.contains(&host).then_some(row.id)),
-                Err(Fault::Missing { .. } | Fault::Deleted { .. }) => Ok(None),
-                Err(fault) => Err(fault),
-            }
-        })
-        .await
-    }
 }
 
 fn asked_about(permit: &Permit) -> Result<ServiceId, Fault> {
     permit.service().ok_or(Fault::Permit(keygate_model::permit::WrongPermit))
 }
 
+/// A list without repetitions, and not too long.
+fn bounded(what: &str, list: Vec<String>, most: usize) -> Result<Vec<String>, Fault> {
+    let mut once = Vec::new();
+    for item in list {
+        if !once.contains(&item) {
+            once.push(item);
+        }
+    }
+    let too_long = || Fault::invalid("list_too_long", format!("A service has {most} {what} at most"));
+    if once.len() <= most { Ok(once) } else { Err(too_long()) }
+}
+
 impl Row {
+    fn living(self) -> Result<Self, Fault> {
+        if self.deleted_at.is_none() {
+            Ok(self)
+        } else {
+            Err(Fault::Deleted { noun: "service", id: self.id.to_string() })
+        }
+    }
+
+    fn release_domains(&self, write: &Write<'_>) -> Result<(), Fault> {
+        write
+            .db()
+            .prepare_cached("DELETE FROM domains WHERE service_id = $1")?
+            .execute([self.id.to_bytes()])?;
+        Ok(())
+    }
+
     fn touch(&mut self, write: &Write<'_>) {
         self.updated_at = write.origin().now;
         self.position = write.position_of(0);
@@ -300,9 +226,9 @@ impl Row {
         let seal = self.seal(write.keys()).finish();
         write.reseal("services", self.id.to_bytes(), &seal)?;
         let mut upsert = write.db().prepare_cached(&format!(
-            "INSERT INTO services ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-             ON CONFLICT (id) DO UPDATE SET name = $3, comment = $5, domains = $6, nodes = $7, updated_at = $9,
-             deleted_at = $10, position = $11, mac = $12"
+            "INSERT INTO services ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             ON CONFLICT (id) DO UPDATE SET name = $3, comment = $5, domains = $6, nodes = $7, versions = $8,
+             updated_at = $10, deleted_at = $11, position = $12, mac = $13"
         ))?;
         upsert.execute(params![
             self.id.to_bytes(),
@@ -312,6 +238,7 @@ impl Row {
             self.comment,
             self.domains.join(" "),
             self.nodes.join(" "),
+            self.versions.to_lines(),
             self.created_at.micros(),
             self.updated_at.micros(),
             self.deleted_at.map(Timestamp::micros),
@@ -338,12 +265,13 @@ impl Sealed for Row {
             comment: row.get(4)?,
             domains: words(row.get(5)?),
             nodes: words(row.get(6)?),
-            created_at: Timestamp::from_micros(row.get(7)?),
-            updated_at: Timestamp::from_micros(row.get(8)?),
-            deleted_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_micros),
-            position: Position(row.get(10)?),
+            versions: Versions::from_lines(&row.get::<_, String>(7)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            created_at: Timestamp::from_micros(row.get(8)?),
+            updated_at: Timestamp::from_micros(row.get(9)?),
+            deleted_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_micros),
+            position: Position(row.get(11)?),
         };
-        let sealed = read.seal(keys).is(row.get_ref(11)?.as_blob().unwrap_or_default());
+        let sealed = read.seal(keys).is(row.get_ref(12)?.as_blob().unwrap_or_default());
         Ok((read, sealed))
     }
 
@@ -364,6 +292,7 @@ impl Sealed for Row {
             .text(&self.comment)
             .text(&self.domains.join(" "))
             .text(&self.nodes.join(" "))
+            .text(&self.versions.to_lines())
             .int(self.created_at.micros())
             .int(self.updated_at.micros())
             .int(self.deleted_at.map_or(i64::MAX, Timestamp::micros))
@@ -401,10 +330,5 @@ pub(crate) fn is_living(write: &Write<'_>, customer: CustomerId, id: ServiceId) 
 }
 
 fn find_living(db: &Connection, keys: &Keys, customer: CustomerId, id: ServiceId) -> Result<Row, Fault> {
-    let row = find_in(db, keys, customer, id)?;
-    if row.deleted_at.is_none() {
-        Ok(row)
-    } else {
-        Err(Fault::Deleted { noun: "service", id: id.to_string() })
-    }
+    find_in(db, keys, customer, id)?.living()
 }

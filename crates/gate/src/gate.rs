@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Ask, Batch, Circumstances, Deny, Digest, Policy, Position, Record, ServiceId, Subject, Timestamp, Unsure,
-    Verdict, Want, decide,
+    Actor, Ask, Batch, Circumstances, Deny, Digest, Policy, Position, Record, ServiceId, Subject, Timestamp,
+    Unsure, Verdict, Want, decide,
     decide::WantedService,
     policy::{Access, Matched, Unmatched},
     token::{Foreign, Kind},
@@ -123,6 +123,12 @@ impl Gate {
     #[must_use]
     pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
         self.judge(digest, want, at, None)
+    }
+
+    /// Who acts with the token that has this digest, whether it may do anything or not. None if there is no such token.
+    #[must_use]
+    pub fn actor(&self, digest: &Digest) -> Option<Actor> {
+        self.replica.look(digest, false, |standing, _| standing.actor)
     }
 
     /// Every question ends here. With a client, an allowed use is noted.

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Action(u8);
 
 /// The names of Keygate's own actions, in the order of the constants. `policy/keygate.toml` must name each.
-pub const OWN: [&str; 40] = [
+pub const OWN: [&str; 41] = [
     "token:create",
     "token:read",
     "token:read_any",
@@ -49,6 +49,7 @@ pub const OWN: [&str; 40] = [
     "authorization:update",
     "role:read",
     "billing:read",
+    "service:activate",
 ];
 
 impl Action {
@@ -132,6 +133,8 @@ impl Action {
     pub const ROLE_READ: Self = Self(38);
     /// See what is billed. Nothing of Keygate's own; what sets the billing role apart, also for invitations.
     pub const BILLING_READ: Self = Self(39);
+    /// Put a version of a service to use, or take it out of use.
+    pub const SERVICE_ACTIVATE: Self = Self(40);
 
     /// The action with this number; policies number theirs after [`OWN`].
     #[must_use]

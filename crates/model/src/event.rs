@@ -11,6 +11,7 @@ use crate::{
 };
 
 mod tell;
+pub mod version;
 
 /// The sequence number of an event. Order of positions = order of commits, always; the first is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -274,6 +275,8 @@ pub enum Event {
         /// Which.
         service: ServiceId,
     },
+    /// A version of a service was made or changed.
+    Version(version::VersionEvent),
     /// A token was made.
     TokenCreate(NewToken),
     /// An existing API key was taken over as a token.

@@ -23,6 +23,7 @@ pub mod service;
 pub mod time;
 pub mod token;
 pub mod user;
+pub mod version;
 
 pub use action::{Action, ActionSet};
 pub use ask::{Ask, Method, Path};

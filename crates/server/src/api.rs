@@ -17,6 +17,7 @@ pub(crate) mod sudo;
 pub(crate) mod tokens;
 pub(crate) mod users;
 pub(crate) mod verify;
+pub(crate) mod versions;
 pub(crate) mod well_known;
 
 use axum::extract::{Extension, State};

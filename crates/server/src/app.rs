@@ -14,6 +14,7 @@ use crate::{
     edge::{Clock, NoEntropy, Rng},
     metrics::Metrics,
     outbox::Outbox,
+    quota::{Limits, Quota},
     stranded::Stranded,
 };
 
@@ -43,10 +44,14 @@ pub struct App {
     pub public_url: Option<String>,
     /// Where one-time links go.
     pub outbox: Outbox,
+    /// How many days back events are shown.
+    pub event_retention_days: u32,
     /// Tokens in use whose owners are gone.
     pub(crate) stranded: Stranded,
     /// What is counted.
     pub metrics: Metrics,
+    /// How many changes an hour are left to whom.
+    pub quota: Quota,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
     explained: std::sync::atomic::AtomicI64,
 }
@@ -65,6 +70,10 @@ pub struct Parts {
     pub public_url: Option<String>,
     /// Where one-time links go.
     pub outbox: Outbox,
+    /// How many days back events are shown.
+    pub event_retention_days: u32,
+    /// The hourly quota.
+    pub quota: Limits,
 }
 
 impl App {
@@ -86,8 +95,10 @@ impl App {
             brand: parts.brand,
             public_url: parts.public_url,
             outbox: parts.outbox,
+            event_retention_days: parts.event_retention_days,
             stranded: Stranded::default(),
             metrics: Metrics::default(),
+            quota: Quota::new(parts.quota),
             explained: std::sync::atomic::AtomicI64::new(0),
         }))
     }

@@ -18,6 +18,9 @@ const BODY_LEN_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 
+/// Fields that are lists, which forms write by repeating the name.
+const LISTS: [&str; 3] = ["roles", "services[]", "services"];
+
 /// The fields of a request, in the order they came in. Not to be printed: there are passwords among them.
 #[derive(Default)]
 pub(crate) struct Fields(Vec<(String, Value)>);
@@ -63,7 +66,7 @@ impl Fields {
     /// A name that comes twice can be read in two ways; only lists repeat theirs.
     fn without_repetitions(self) -> Result<Self, Problem> {
         for (place, (name, _)) in self.0.iter().enumerate() {
-            let list = matches!(name.as_str(), "services[]" | "services" | "roles");
+            let list = LISTS.contains(&name.as_str());
             if !list && self.0[..place].iter().any(|(earlier, _)| earlier == name) {
                 return Err(Problem::bad_request(
                     "duplicate_field",

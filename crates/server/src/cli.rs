@@ -1,13 +1,21 @@
 //! The command line.
 
 mod audit;
+mod automation_token;
+mod client;
 mod customer;
 mod demo;
-
+mod event;
+mod import;
+mod login;
+mod manual;
 mod output;
 mod serve;
 mod service;
+mod token;
 mod user;
+mod when;
+mod whoami;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -25,6 +33,10 @@ use crate::{
 /// API tokens for any HTTP API: scoped, expiring, audited, revoked at once.
 #[derive(Parser)]
 #[command(name = "keygate", version, propagate_version = true, arg_required_else_help = true)]
+#[command(
+    after_help = "customer, user, service and audit are for the operator and work on the database (--db).\n\
+                        login, logout, whoami, token, automation-token and event ask a running server (--url)."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -51,6 +63,32 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Log in to a running server, and keep a token for the commands below
+    #[command(
+        after_help = "Example:\n  keygate login --url https://keygate.example --login ada@example.com --expires 30d"
+    )]
+    Login(login::Login),
+    /// Revoke the kept token and forget it
+    #[command(after_help = "Example:\n  keygate logout")]
+    Logout(login::Logout),
+    /// Who you are to the server, and what you may use
+    #[command(after_help = "Example:\n  keygate whoami --json")]
+    Whoami(whoami::Whoami),
+    /// Your tokens
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Tokens that belong to the account and not to a person
+    #[command(subcommand)]
+    AutomationToken(automation_token::Command),
+    /// The audit log, over the API
+    #[command(subcommand)]
+    Event(event::Command),
+    /// Print a script that completes commands in a shell
+    #[command(after_help = "Example:\n  keygate completions bash > /etc/bash_completion.d/keygate")]
+    Completions(manual::Completions),
+    /// Write the manual pages
+    #[command(after_help = "Example:\n  keygate man --dir /usr/local/share/man/man1")]
+    Man(manual::Man),
 }
 
 /// Which database a command works on.
@@ -108,7 +146,7 @@ pub fn run() -> ExitCode {
         Ok(code) => code,
         Err(why) => {
             output::error(&why);
-            ExitCode::from(2)
+            ExitCode::from(if why.is::<client::Refusal>() { 1 } else { 2 })
         }
     }
 }
@@ -123,6 +161,14 @@ impl Command {
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Login(login) => login.run(),
+            Self::Logout(logout) => logout.run(),
+            Self::Whoami(whoami) => whoami.run(),
+            Self::Token(command) => command.run(),
+            Self::AutomationToken(command) => command.run(),
+            Self::Event(command) => command.run(),
+            Self::Completions(completions) => completions.run(),
+            Self::Man(man) => man.run(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 
+use crate::quota::Limits;
+
 /// What a configuration file may say. Keys that mean nothing are refused: a typo must not be a default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,9 +25,14 @@ pub struct File {
     pub workers: Option<usize>,
     /// A file to which one-time links are appended, for whoever sends them.
     pub outbox: Option<PathBuf>,
+    /// How many days back `GET /events` shows (365). What is older stays in the log and its chain.
+    pub event_retention_days: Option<u32>,
     /// Failed logins.
     #[serde(default)]
     pub login: Login,
+    /// Requests an hour that change something.
+    #[serde(default)]
+    pub quota: Limits,
 }
 
 /// Limits on failed logins.
@@ -37,6 +44,9 @@ pub struct Login {
     /// Seconds after which one of them is forgiven (60).
     pub failure_forgiven_seconds: Option<u64>,
 }
+
+/// How many days back events are shown if nobody says (CONTRACT §14).
+pub const EVENT_RETENTION_DAYS: u32 = 365;
 
 impl File {
     /// Reads the file, or nothing if none is named.
@@ -72,5 +82,23 @@ pub fn sqlite_path(db: &str) -> anyhow::Result<PathBuf> {
         _ => bail!(
             "The database {db:?} cannot be opened: write it as sqlite:PATH, for example sqlite:keygate.db"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_a_number_that_lets_something_through() {
+        let quota = |text: &str| {
+            toml::from_str::<File>(text).map(|file| (file.quota.per_token.get(), file.quota.per_person.get()))
+        };
+        assert_eq!(quota("").unwrap(), (1000, 1000));
+        assert_eq!(quota("[quota]\nper_token = 5").unwrap(), (5, 1000));
+        assert_eq!(quota("[quota]\nper_person = 20000").unwrap(), (1000, 20_000));
+        for odd in ["per_tokens = 5", "per_token = 0", "per_token = -1", "per_token = \"many\""] {
+            assert!(quota(&format!("[quota]\n{odd}")).is_err(), "{odd}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use axum::{
 use keygate_authority::Origin;
 use keygate_gate::Client;
 use keygate_model::{
-    Action, Ask, Deny, Digest, Method, Path, Verdict,
+    Action, Actor, Ask, Deny, Digest, Method, Path, Timestamp, Verdict,
     policy::{Access, Unmatched},
     token::{Brand, Presented, is_like_ours},
 };
@@ -22,6 +22,7 @@ use crate::{
     caller::Caller,
     edge::Stopwatch,
     error::{Code, Problem},
+    quota::{Left, Spender},
 };
 
 /// Names under which people put secrets into URLs.
@@ -38,7 +39,8 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
     let origin = origin(&app, &parts);
     let method = parts.method.clone();
     let route = parts.extensions.get::<MatchedPath>().cloned();
-    let mut response = match admit(&app, &parts, &origin).await {
+    let mut left = None;
+    let mut response = match admit(&app, &parts, &origin, &mut left).await {
         Ok(caller) => {
             parts.extensions.insert(origin.clone());
             if let Some(caller) = caller {
@@ -66,11 +68,21 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
         ms = watch.elapsed().as_secs_f64() * 1000.0,
         "answered"
     );
+    // A handler that has proved a person itself counts for them.
+    if let Some(left) = left.or_else(|| response.extensions().get::<Left>().copied()) {
+        response.headers_mut().extend(left.headers());
+    }
     finish(response, &origin.request_id)
 }
 
-/// Decides. None: the route asks for no credential, and none was shown.
-async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Caller>, Problem> {
+/// Decides. None: the route asks for no credential, and none was shown. Sets what is `left` of the quota if the request
+/// counts.
+async fn admit(
+    app: &App,
+    parts: &Parts,
+    origin: &Origin,
+    left: &mut Option<Left>,
+) -> Result<Option<Caller>, Problem> {
     let refuse = |deny| Problem::denied(deny, app.gate.policy());
     let method = Method::parse(parts.method.as_str()).ok_or_else(|| refuse(Deny::NoRoute))?;
     let path = Path::new(parts.uri.path());
@@ -109,6 +121,7 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
     let client = Client { ip: peer(parts).ip(), user_agent };
     let verdict = app.gate.authorize(&Ask { method, path, secret }, client, origin.now);
     app.metrics.decided(&verdict);
+    *left = count(app, access, &digest, &verdict, origin.now)?;
     match verdict {
         Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), client))),
         Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
@@ -121,6 +134,33 @@ async fn admit(app: &App, parts: &Parts, origin: &Origin) -> Result<Option<Calle
         }
         Verdict::Deny(deny) => Err(refuse(deny)),
         Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
+    }
+}
+
+/// Counts a request of somebody known for their quota, whether it is let in or not, if it is one that counts.
+fn count(
+    app: &App,
+    access: Access,
+    digest: &Digest,
+    verdict: &Verdict,
+    now: Timestamp,
+) -> Result<Option<Left>, Problem> {
+    let (Access::Action(action) | Access::ActionIfAny(action)) = access else { return Ok(None) };
+    if !app.gate.policy().is_counted(action) {
+        return Ok(None);
+    }
+    let who = match (verdict, app.gate.actor(digest)) {
+        // It acts for nobody any more.
+        (Verdict::Deny(Deny::Expired { token, .. }), _) => Spender { token: Some(*token), person: None },
+        (Verdict::Allow(_) | Verdict::Deny(_), Some(Actor::Token { token, user, .. })) => {
+            Spender { token: Some(token), person: user }
+        }
+        _ => return Ok(None),
+    };
+    match app.quota.spend(who, now) {
+        // Whoever has spent a leaked token's hour must not keep its owner from revoking it.
+        Err(exceeded) if app.gate.policy().is_urgent(action) => Ok(Some(exceeded.left)),
+        spent => Ok(Some(spent?)),
     }
 }
 

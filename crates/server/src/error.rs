@@ -11,7 +11,7 @@ use keygate_authority::{Fault, LoginRefusal};
 use keygate_model::{Deny, Policy, Timestamp, TokenId, Unsure};
 use serde_json::{Map, Value};
 
-use crate::{edge::NoEntropy, json};
+use crate::{edge::NoEntropy, json, quota::Exceeded};
 
 /// An answer that is not what was asked for.
 #[derive(Debug)]
@@ -28,6 +28,7 @@ pub(crate) struct Problem {
 pub(crate) struct Code(pub(crate) &'static str);
 
 const CREDENTIALS: &str = "Provided credentials are missing or invalid";
+const RATE_LIMITED: &str = "You have exceeded your hourly rate limit. Please contact support@fastly.com if you think this is a mistake.";
 const NOT_AUTHORIZED: &str = "You are not authorized to perform this action";
 
 impl Problem {
@@ -207,6 +208,16 @@ impl From<NoEntropy> for Problem {
     }
 }
 
+/// In the recorded words. What is left, nothing, and until when, stands in the headers of the contract too.
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let why = "Nothing was done; the quota is for requests that change something, and is new at every full hour";
+        let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", RATE_LIMITED).detail(why);
+        problem.headers.extend(exceeded.left.headers());
+        problem.retry_after(exceeded.retry_after_seconds)
+    }
+}
+
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         let words = fault.to_string();
@@ -218,6 +229,9 @@ impl From<Fault> for Problem {
             }
             Fault::Invalid { code, .. } => invalid(code, words),
             Fault::Refused { code, .. } => Self::new(StatusCode::CONFLICT, code, "Conflict").detail(words),
+            Fault::VersionLocked { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "version_locked", "Version locked").detail(capitalised(&words))
+            }
             Fault::Taken { noun, what } => Self::new(StatusCode::CONFLICT, "taken", "Duplicate record")
                 .detail(format!("Duplicate {noun}: '{what}'")),
             Fault::Wider { excess } => Self::new(StatusCode::FORBIDDEN, "scope_exceeds_caller", NOT_AUTHORIZED)
@@ -279,6 +293,7 @@ fn login(refusal: LoginRefusal) -> Problem {
         LoginRefusal::CodeWrong => bad("login_failed", "2fa.verify").header(OTP, "required"),
         LoginRefusal::CodeReused => bad("otp_already_used", "2fa.verify").header(OTP, "required"),
         LoginRefusal::CodeMalformed => bad("otp_malformed", "2fa.verify").header(OTP, "required"),
+        LoginRefusal::OverQuota => Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", RATE_LIMITED),
         LoginRefusal::PasswordExpired => bad("password_expired", "invalid_grant").header(PASSWORD, "rotate"),
         LoginRefusal::FactorLocked => bad("factor_locked", "account_locked"),
         LoginRefusal::TokenWithoutFactor => {

@@ -44,6 +44,7 @@ impl Metrics {
     pub(crate) fn text(&self, gate: &keygate_gate::Gate, stranded: u64) -> String {
         let (tokens, table_bytes) = gate.size();
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = format!(
             "# TYPE keygate_authz_requests_total counter\n\
              keygate_authz_requests_total{{decision=\"allow\"}} {}\n\
@@ -55,6 +56,7 @@ impl Metrics {
              # TYPE keygate_usage_marks_lost_total counter\nkeygate_usage_marks_lost_total {}\n\
              # TYPE keygate_purge_misses_total counter\nkeygate_purge_misses_total {}\n\
              # TYPE keygate_owner_disabled_total counter\nkeygate_owner_disabled_total {stranded}\n\
+             # TYPE keygate_rate_limited_total counter\nkeygate_rate_limited_total {}\n\
              # TYPE keygate_refusals_total counter\n",
             load(&self.allowed),
             load(&self.denied),
@@ -62,8 +64,9 @@ impl Metrics {
             gate.position().0,
             gate.lost_marks(),
             load(&self.purge_misses),
+            refusals.get("rate_limited").unwrap_or(&0),
         );
-        for (code, count) in self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (code, count) in refusals.iter() {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "keygate_refusals_total{{code=\"{code}\"}} {count}");
         }

@@ -78,7 +78,7 @@ pub(super) struct Parent {
 }
 
 impl Authority {
-    /// Makes a token for a person who shows password and second factor.
+    /// Makes a token for a person who shows password and second factor, if `admit` lets this person have one now.
     ///
     /// # Errors
     /// [`Fault::Login`]; `scope_invalid`, `expiry_invalid`, `service_not_found`, `name_invalid`, `token_limit_reached`;
@@ -89,6 +89,7 @@ impl Authority {
         attempt: Attempt,
         order: Order,
         minted: Minted,
+        admit: impl FnOnce(UserId) -> bool + Send + 'static,
     ) -> Result<Issued, Fault> {
         let login = attempt.login.clone();
         let _turn = self.limiter().turn(&login).await?;
@@ -99,6 +100,9 @@ impl Authority {
                 Judged::CodeRequired => Err(LoginRefusal::CodeRequired.into()),
                 Judged::Refused(row, event, refusal) => refuse(write, row.map(|row| *row), &event, refusal),
                 Judged::Proved(person, _) if person.must_change => Err(LoginRefusal::PasswordExpired.into()),
+                Judged::Proved(person, login_event) if !admit(person.id) => {
+                    refuse(write, Some(*person), &login_event, LoginRefusal::OverQuota)
+                }
                 Judged::Proved(mut person, login_event) => {
                     let parent = Parent::of_person(&write, &person, None)?;
                     let row = order.fill(&policy, &write, &parent, &minted, 1)?;

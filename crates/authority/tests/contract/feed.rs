@@ -28,8 +28,8 @@ async fn what_another_process_writes_is_heard_within_a_second() {
     assert!(within_a_second(|| house.told.lives(theirs.id)).await);
     other.revoke(&theirs, &[token.id]).await.unwrap();
     assert!(within_a_second(|| !house.told.lives(token.id)).await);
-    let operator = operator(ada.customer);
-    other.authority.set_user_state(&operator, &at(noon()), ada.id, UserState::Locked).await.unwrap();
+    other.colleague(ada.customer, "bob").await;
+    other.lock(&ada, true).await.unwrap();
     let locked = || match house.told.last_about(Subject::User(ada.id)) {
         Some(Record::User(record)) => record.state == UserState::Locked,
         _ => false,

@@ -14,15 +14,16 @@ use keygate_authority::{
     Authority, Fault, Origin, Settings, Sink, event,
     factor::{FactorEntropy, FactorState, code_at},
     login::{Attempt, LoginLimits},
-    password::Password,
+    password::{NewPassword, Password},
     service,
     token::{Minted, Order, Row},
-    user::NewUser,
+    user::{Changes, NewUser},
 };
 use keygate_model::{
-    Action, Actor, Batch, CustomerId, Expiry, Permit, Policy, Position, Record, ServiceId, Services,
-    Standing, Subject, Timestamp, TokenId, UserId, Verdict, Want,
-    customer::CustomerState,
+    Action, Actor, Batch, Circumstances, CustomerId, Expiry, Permit, Policy, Position, Record, ServiceId,
+    Services, Standing, Subject, Timestamp, TokenId, UserId, Verdict, Want,
+    authorization::Reach,
+    customer::{CustomerState, Rules},
     decide,
     decide::WantedService,
     otp::Otp,
@@ -127,11 +128,21 @@ impl House {
             login: login.clone(),
             name: "Ada".to_owned(),
             role: "superuser".to_owned(),
-            password: password(PASSWORD),
-            salt: self.ground.draw(),
+            limited: false,
+            password: Some(self.new_password(PASSWORD)),
         };
         let made = self.authority.create_user(&operator(customer), &at(noon()), new).await.expect("a person");
         Person { id: made.id, customer, login }
+    }
+
+    pub(crate) fn new_password(&self, text: &str) -> NewPassword {
+        NewPassword { password: password(text), salt: self.ground.draw() }
+    }
+
+    /// Locks somebody, or unlocks them.
+    pub(crate) async fn lock(&self, person: &Person, locked: bool) -> Result<(), Fault> {
+        let (permit, changes) = (operator(person.customer), Changes::locked(locked));
+        self.authority.update_user(&permit, &at(noon()), person.id, changes).await.map(drop)
     }
 
     pub(crate) async fn enrol(&self, person: &Person, state: FactorState) -> Authenticator {
@@ -168,7 +179,8 @@ impl House {
 
     pub(crate) async fn log_in(&self, attempt: Attempt, order: Order, now: Timestamp) -> Result<Row, Fault> {
         let minted = self.ground.mint();
-        let issued = self.authority.create_token_by_password(&at(now), attempt, order, minted).await;
+        let issued =
+            self.authority.create_token_by_password(&at(now), attempt, order, minted, |_| true).await;
         issued.map(|issued| issued.row)
     }
 
@@ -278,19 +290,22 @@ pub(crate) fn permit(by: &Row, action: Action, service: Option<ServiceId>) -> Pe
     let everything = POLICY.scope("global").expect("the scope of everything");
     let standing = Standing {
         token: by.id,
-        actor: Actor::Token { token: by.id, customer: by.customer, user: Some(by.user) },
+        actor: Actor::Token { token: by.id, customer: by.customer, user: by.user() },
         customer: by.customer,
         scope: everything,
         role: everything,
         services: &Services::All,
+        reach: &Reach::All,
         expires: Expiry::Never,
         sudo_until: Some(seconds_later(1)),
         owner_state: UserState::Active,
         customer_state: CustomerState::Active,
+        rules: Rules::none(),
+        lacks_factor: false,
         unsure: None,
     };
     let want = Want { action, service: service.map(|id| WantedService::Known(id, by.customer)) };
-    match decide(&POLICY, &standing, &want, noon()) {
+    match decide(&POLICY, &standing, &want, Circumstances { now: noon(), client: None }) {
         Verdict::Allow(permit) => permit,
         verdict => panic!("no permit: {verdict:?}"),
     }

@@ -12,3 +12,4 @@ mod planted;
 mod service;
 mod sudo;
 mod token;
+mod version;

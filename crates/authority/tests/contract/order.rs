@@ -1,5 +1,5 @@
 use keygate_authority::token::Order;
-use keygate_model::{Expiry, ServiceId, Services, Timestamp, user::UserState};
+use keygate_model::{Expiry, ServiceId, Services, Timestamp};
 
 use crate::house::{House, at, noon, operator, permit, said, seconds_later};
 
@@ -191,7 +191,7 @@ async fn a_locked_person_s_token_makes_no_child() {
     let house = House::new();
     let ada = house.person("ada").await;
     let parent = house.token(&ada).await;
-    let operator = operator(ada.customer);
-    house.authority.set_user_state(&operator, &at(noon()), ada.id, UserState::Locked).await.unwrap();
+    house.colleague(ada.customer, "bob").await;
+    house.lock(&ada, true).await.unwrap();
     assert_ne!(said(house.child(&parent, Order::default()).await), "fine");
 }

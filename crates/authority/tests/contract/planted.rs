@@ -2,10 +2,10 @@
 //! known that the database is SQLite.
 
 use keygate_authority::{Authority, audit::Finding, factor::FactorState, token::Order, token::Row};
-use keygate_model::{Action, Digest, TokenId, user::UserState};
+use keygate_model::{Action, Digest, TokenId};
 use rusqlite::Connection;
 
-use crate::house::{House, PASSWORD, Told, at, attempt, noon, operator, permit, said};
+use crate::house::{House, PASSWORD, Told, at, attempt, noon, permit, said};
 
 mod chain;
 mod row;
@@ -46,15 +46,14 @@ async fn looked_at(house: &House, by: &Row, id: TokenId) -> String {
 async fn a_change_whose_event_cannot_be_written_does_not_happen() {
     let house = House::new();
     let ada = house.person("ada").await;
+    let bob = house.colleague(ada.customer, "bob").await;
     let (root, token) = (house.token(&ada).await, house.token(&ada).await);
     let seen = house.count().await;
     tamper(&house, "CREATE TRIGGER full BEFORE INSERT ON events BEGIN SELECT raise(ABORT, 'no'); END");
     assert_eq!(said(house.revoke(&root, &[token.id]).await), "storage");
     assert_eq!(said(house.child(&root, Order::default()).await), "storage");
     assert_eq!(said(house.order(&ada, Order::default()).await), "storage");
-    let locked =
-        house.authority.set_user_state(&operator(ada.customer), &at(noon()), ada.id, UserState::Locked).await;
-    assert_eq!(said(locked), "storage");
+    assert_eq!(said(house.lock(&bob, true).await), "storage");
     assert_eq!(house.count().await, seen);
     assert!(house.told.lives(token.id));
     tamper(&house, "DROP TRIGGER full");
@@ -81,8 +80,10 @@ async fn no_secret_is_in_the_database() {
     let authenticator = house.enrol(&ada, FactorState::On).await;
     let attempt = attempt("ada", PASSWORD, Some(&authenticator.code(noon())));
     let minted = house.ground.mint();
-    let issued =
-        house.authority.create_token_by_password(&at(noon()), attempt, Order::default(), minted).await;
+    let issued = house
+        .authority
+        .create_token_by_password(&at(noon()), attempt, Order::default(), minted, |_| true)
+        .await;
     let secret = issued.ok().unwrap().secret.reveal();
     let ground = house.ground;
     drop(house.authority);

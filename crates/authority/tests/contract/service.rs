@@ -108,9 +108,11 @@ async fn an_update_tells_old_and_new_of_what_changed() {
     let id = house.service(ada.customer, "shop").await;
     house.service(ada.customer, "taken").await;
     assert_eq!(update(&house, &token, id, renamed("taken")).await, "taken service");
-    let both = Changes { name: Some("store".to_owned()), comment: Some("new".to_owned()) };
+    let both =
+        Changes { name: Some("store".to_owned()), comment: Some("new".to_owned()), ..Default::default() };
     assert_eq!(update(&house, &token, id, both).await, "fine");
-    let same_name = Changes { name: Some("store".to_owned()), comment: Some("newer".to_owned()) };
+    let same_name =
+        Changes { name: Some("store".to_owned()), comment: Some("newer".to_owned()), ..Default::default() };
     assert_eq!(update(&house, &token, id, same_name).await, "fine");
     let events = house.events(ada.customer).await;
     let told: Vec<_> = events.iter().filter(|row| row.kind == "service.update").map(details).collect();
@@ -161,4 +163,67 @@ async fn odd_services_are_refused() {
     assert_eq!(make(NewService { kind: Some("php".to_owned()), ..named("a") }).await, "service_type_invalid");
     let nowhere = CustomerId::from_bits(1);
     assert_eq!(said(create(&house, nowhere, "a", &[]).await), "missing customer");
+}
+
+#[tokio::test]
+async fn new_domains_take_the_place_of_the_old() {
+    let house = House::new();
+    let ada = house.person("ada").await;
+    let token = house.token(&ada).await;
+    let shop = create(&house, ada.customer, "shop", &["shop.example", "old.example"]).await.unwrap();
+    create(&house, ada.customer, "blog", &["blog.example"]).await.unwrap();
+    let at_host = async |host: &str| house.authority.service_at(&operator(ada.customer), host).await.unwrap();
+    let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
+    let seen = house.count().await;
+    let taken = Changes { domains: list(&["new.example", "blog.example"]), ..Default::default() };
+    assert_eq!(update(&house, &token, shop.id, taken).await, "taken domain");
+    assert_eq!(
+        (house.count().await, at_host("old.example").await),
+        (seen, Some(shop.id)),
+        "nothing was changed"
+    );
+    assert_eq!(at_host("new.example").await, None);
+
+    let domains = list(&["new.example", "shop.example", "new.example"]);
+    let changes = Changes { domains, nodes: list(&["http://127.0.0.1:6081"]), ..Default::default() };
+    assert_eq!(update(&house, &token, shop.id, changes).await, "fine");
+    assert_eq!([at_host("old.example").await, at_host("new.example").await], [None, Some(shop.id)]);
+    assert_eq!(at_host("shop.example").await, Some(shop.id));
+    let events = house.events(ada.customer).await;
+    let told = events.iter().rfind(|row| row.kind == "service.update").map(details);
+    let old = json!({ "domains": ["shop.example", "old.example"], "nodes": [] });
+    let new = json!({ "domains": ["new.example", "shop.example"], "nodes": ["http://127.0.0.1:6081"] });
+    assert_eq!(told, Some(json!({ "old": old, "new": new })));
+    // What was given up is free.
+    assert_eq!(said(create(&house, ada.customer, "other", &["old.example"]).await), "fine");
+    let none = Changes { domains: list(&[]), ..Default::default() };
+    assert_eq!(update(&house, &token, shop.id, none).await, "fine");
+    assert_eq!(at_host("shop.example").await, None);
+    house.count().await;
+}
+
+#[tokio::test]
+async fn the_operator_names_the_service_and_lists_have_an_end() {
+    let house = House::new();
+    let ada = house.person("ada").await;
+    let token = house.token(&ada).await;
+    let id = house.service(ada.customer, "shop").await;
+    let rename = async |permit, id| {
+        said(house.authority.update_service_by_id(&permit, &at(noon()), id, renamed("store")).await)
+    };
+    assert_eq!(rename(operator(ada.customer), id).await, "fine");
+    assert_eq!(house.authority.service_by_id(id).await.unwrap().name, "store");
+    let bob = house.customer().await;
+    assert_eq!(rename(operator(bob), id).await, "missing service");
+    let tokens = permit(&token, Action::SERVICE_UPDATE, Some(id));
+    assert!(rename(tokens, id).await.contains("Permit"), "only the operator's permit names no service");
+    for (most, field) in [(256, "domains"), (64, "nodes")] {
+        let many = |count: usize| Some((0..count).map(|n| format!("d{n}.example")).collect::<Vec<_>>());
+        let with = |count| match field {
+            "domains" => Changes { domains: many(count), ..Default::default() },
+            _ => Changes { nodes: many(count), ..Default::default() },
+        };
+        assert_eq!(update(&house, &token, id, with(most + 1)).await, "list_too_long", "{field}");
+        assert_eq!(update(&house, &token, id, with(most)).await, "fine", "{field}");
+    }
 }

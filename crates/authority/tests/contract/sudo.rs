@@ -1,5 +1,5 @@
 use keygate_authority::{factor::FactorState, token::Row};
-use keygate_model::{Action, user::UserState};
+use keygate_model::Action;
 
 use crate::house::{House, PASSWORD, at, noon, operator, password, permit, said, seconds_later};
 
@@ -78,8 +78,8 @@ async fn neither_a_revoked_token_nor_a_locked_person_gets_sudo() {
     let (one, two) = (house.token(&ada).await, house.token(&ada).await);
     house.revoke(&one, &[two.id]).await.unwrap();
     assert_eq!(sudo(&house, &two, None, PASSWORD).await, "missing token");
-    let operator = operator(ada.customer);
-    house.authority.set_user_state(&operator, &at(noon()), ada.id, UserState::Locked).await.unwrap();
+    house.colleague(ada.customer, "bob").await;
+    house.lock(&ada, true).await.unwrap();
     assert_eq!(sudo(&house, &one, None, PASSWORD).await, "Failed");
 }
 

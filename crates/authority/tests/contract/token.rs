@@ -10,8 +10,10 @@ async fn a_token_is_told_before_its_maker_is_answered() {
     let before = house.told.position();
     let attempt = attempt("ada@example.com", PASSWORD, None);
     let minted = house.ground.mint();
-    let issued =
-        house.authority.create_token_by_password(&at(noon()), attempt, Order::default(), minted).await;
+    let issued = house
+        .authority
+        .create_token_by_password(&at(noon()), attempt, Order::default(), minted, |_| true)
+        .await;
     let issued = issued.ok().unwrap();
     let record = house.told.token(issued.row.id).unwrap();
     assert_eq!(record.digest, Digest::of(issued.secret.reveal().as_bytes()));

@@ -7,9 +7,10 @@ use std::{
 
 use keygate_gate::{Client, Gate};
 use keygate_model::{
-    ActionSet, Actor, Ask, Batch, CustomerId, Deny, Digest, Expiry, Method, Path, Policy, Position, Record,
-    Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId, Verdict, Want,
-    customer::CustomerState,
+    ActionSet, Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Expiry, Method, Path, Policy,
+    Position, Record, Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId, Verdict, Want,
+    authorization::Reach,
+    customer::{CustomerState, Rules},
     decide,
     decide::WantedService,
     policy::{Access, Matched, Unmatched},
@@ -99,7 +100,7 @@ impl<'f> World<'f> {
             What::Action(name) => {
                 let want = Want { action: self.policy.action(name).expect("an action"), service: None };
                 let secret = self.secret(caller);
-                return self.gate.decide(&Digest::of(secret.as_bytes()), &want, None, now);
+                return self.gate.decide(&Digest::of(secret.as_bytes()), &want, self.circumstances());
             }
         };
         let Some(method) = Method::parse(method) else { return Verdict::Deny(Deny::NoRoute) };
@@ -108,13 +109,17 @@ impl<'f> World<'f> {
             return Verdict::Deny(if let Err(miss) = route { denial(miss) } else { self.missing(what) });
         }
         let secret = self.secret(caller);
-        match Presented::parse(secret.as_bytes(), &Brand::default()) {
+        match Presented::parse(secret.as_bytes(), &Brand::default(), self.gate.foreign()) {
             Err(why) => Verdict::Deny(Deny::Malformed(why)),
             Ok(secret) => {
                 let client = Client { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: "conformance" };
                 self.gate.authorize(&Ask { method, path: Path::new(path), secret }, client, now)
             }
         }
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        Circumstances { now: self.facts.at, client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
     }
 
     fn missing(&self, what: &What) -> Deny {
@@ -144,7 +149,7 @@ impl<'f> World<'f> {
             return Verdict::Deny(Deny::Unknown);
         };
         let services = self.services(token);
-        decide(&self.policy, &self.standing(name, token, &services), &want, self.facts.at)
+        decide(&self.policy, &self.standing(name, token, &services), &want, self.circumstances())
     }
 
     /// What a request wants, as an adapter finds out.
@@ -197,10 +202,13 @@ impl<'f> World<'f> {
             scope: scope.unwrap_or(ActionSet::EMPTY),
             role: role.unwrap_or(ActionSet::EMPTY),
             services,
+            reach: &Reach::All,
             expires: token.expires.map_or(Expiry::Never, Expiry::At),
             sudo_until: token.sudo_until,
             owner_state: user.map_or(UserState::Active, |user| user.state),
             customer_state: customer_state(&self.facts.customers[customer]),
+            rules: Rules::none(),
+            lacks_factor: false,
             unsure,
         }
     }
@@ -210,7 +218,7 @@ impl<'f> World<'f> {
         let mut records = Vec::new();
         for (name, customer) in facts.customers.iter().filter(|(_, customer)| !customer.unheard) {
             let (id, state) = (self.customer_id(name), customer_state(customer));
-            records.push(Record::Customer(CustomerRecord { id, state }));
+            records.push(Record::Customer(CustomerRecord { id, state, rules: Rules::default() }));
         }
         for (name, user) in facts.users.iter().filter(|(_, user)| !user.unheard) {
             let (id, customer) = (self.user_id(name), self.customer_id(&user.customer));
@@ -219,6 +227,8 @@ impl<'f> World<'f> {
                 customer,
                 role: user.role.clone(),
                 state: user.state,
+                reach: Reach::All,
+                has_factor: true,
             }));
         }
         for (name, service) in &facts.services {
@@ -243,6 +253,7 @@ impl<'f> World<'f> {
             services: self.services(token),
             expires: token.expires.map_or(Expiry::Never, Expiry::At),
             sudo_until: token.sudo_until,
+            foreign: false,
             revoked: token.revoked,
         }
     }

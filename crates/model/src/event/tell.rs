@@ -38,6 +38,7 @@ impl Event {
             Self::ServiceUpdate { .. } => "service.update",
             Self::ServiceDelete { .. } => "service.delete",
             Self::ServicePurgeAll { .. } => "service.purge_all",
+            Self::Version(version) => version.kind(),
             Self::TokenCreate(_) => "token.create",
             Self::ApiKeyCreate(_) => "api_key.create",
             Self::TokenConvert { .. } => "token.convert",
@@ -71,6 +72,7 @@ impl Event {
             Self::InvitationSent { invitation, .. }
             | Self::InvitationAccept { invitation, .. }
             | Self::InvitationDelete { invitation, .. } => Subject::Invitation(*invitation),
+            Self::Version(version) => Subject::Service(version.service),
             // What a person may do on services is kept with the person.
             Self::AuthorizationCreate(granted)
             | Self::AuthorizationUpdate { now: granted, .. }
@@ -169,6 +171,7 @@ impl Event {
             Self::ServiceUpdate { .. } => "Service was updated".to_owned(),
             Self::ServiceDelete { name, .. } => format!("Service '{name}' was deleted"),
             Self::ServicePurgeAll { .. } => "Everything was purged".to_owned(),
+            Self::Version(version) => version.description(),
             Self::TokenCreate(new) => format!("Token '{}' was created", new.name),
             Self::ApiKeyCreate(new) => format!("API key '{}' was imported", new.name),
             Self::TokenConvert { now, .. } => format!("Token '{}' became an automation token", now.name),
@@ -208,6 +211,7 @@ impl Event {
             Self::UserSudo { token, .. } => json!({ "token_id": token }),
             Self::TwoFactorEnable { confirmed, .. } => json!({ "confirmed": confirmed }),
             Self::ServiceCreate { name, .. } | Self::ServiceDelete { name, .. } => json!({ "name": name }),
+            Self::Version(version) => version.metadata(),
             Self::TokenCreate(new) | Self::ApiKeyCreate(new) => new.metadata(),
             Self::TokenConvert { now, user } => json!({ "old": { "user_id": user }, "new": now.metadata() }),
             Self::TokenDestroy { token, name, .. } => json!({ "token_id": token, "name": name }),

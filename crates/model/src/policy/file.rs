@@ -31,6 +31,10 @@ pub(super) struct ActionLine {
     pub(super) unenrolled: bool,
     #[serde(default)]
     pub(super) people: bool,
+    #[serde(default)]
+    pub(super) urgent: bool,
+    #[serde(default)]
+    pub(super) uncounted: bool,
     pub(super) machine: Option<String>,
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Marks {
     anywhere: ActionSet,
     unenrolled: ActionSet,
     people: ActionSet,
+    uncounted: ActionSet,
+    urgent: ActionSet,
     /// What a machine needs instead, by the number of the action.
     machine: Vec<(Action, Action)>,
 }
@@ -44,6 +46,8 @@ impl Marks {
             anywhere: marked(|line| line.anywhere),
             unenrolled: marked(|line| line.unenrolled),
             people: marked(|line| line.people),
+            urgent: marked(|line| line.urgent),
+            uncounted: marked(|line| line.read || line.uncounted),
             machine,
         })
     }
@@ -99,6 +103,18 @@ impl Policy {
     #[must_use]
     pub fn is_without_factor(&self, action: Action) -> bool {
         self.marks.unenrolled.contains(action)
+    }
+
+    /// Whether an action counts for the hourly quota: it changes something, and the policy does not let it go uncounted.
+    #[must_use]
+    pub fn is_counted(&self, action: Action) -> bool {
+        !self.marks.uncounted.contains(action)
+    }
+
+    /// Whether an action is done also when nothing is left of the quota.
+    #[must_use]
+    pub fn is_urgent(&self, action: Action) -> bool {
+        self.marks.urgent.contains(action)
     }
 
     /// The action that a machine needs where a person needs `action`.

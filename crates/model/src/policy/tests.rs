@@ -56,3 +56,17 @@ fn mistakes_are_named() {
     assert!(with("\"purge:all\" = {}", "").contains("lacks \"purge:all\""));
     assert!(with("{ public = true }", "{ pubic = true }").contains("pubic"));
 }
+
+#[test]
+fn only_reads_and_purges_of_keys_and_urls_do_not_count_and_revokes_are_never_refused_for_it() {
+    let policy = own();
+    for action in [Action::TOKEN_CREATE, Action::TOKEN_REVOKE, Action::SUDO_START, Action::PURGE_ALL] {
+        assert!(policy.is_counted(action), "{action:?}");
+    }
+    let uncounted =
+        [Action::TOKEN_READ, Action::SERVICE_LIST, Action::PURGE_KEY, Action::AUTOMATION_TOKEN_CREATE];
+    for action in uncounted {
+        assert!(!policy.is_counted(action), "{action:?}");
+    }
+    assert!(policy.is_urgent(Action::TOKEN_REVOKE_ANY) && !policy.is_urgent(Action::TOKEN_CREATE));
+}

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, RawQuery, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use keygate_authority::{
@@ -116,12 +116,12 @@ pub(crate) async fn workspaces(
 }
 
 /// Revokes one. A person's token is not there to be revoked here.
-pub(crate) async fn revoke(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply<StatusCode> {
+pub(crate) async fn revoke(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply<Response> {
     let id = parse(&id)?;
     let read = caller.may(&app, keygate_model::Action::AUTOMATION_TOKEN_READ, None)?;
     app.authority.automation_token(&read, id).await?;
     app.authority.revoke(&caller.permit, &caller.origin, vec![id]).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(line(&json!({ "title": "Revoked", "status": 200, "detail": "", "errors": [] })))
 }
 
 /// `role`, or `roles` with one name: an automation token has a single role.

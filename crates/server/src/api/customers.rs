@@ -2,17 +2,17 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
-    http::StatusCode,
+    extract::{FromRequest as _, Path, Request, State},
+    http::{StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use keygate_authority::customer::{Changes, Contact, Makers, NewContact, PROFILE, Row};
-use keygate_model::{Action, EventId, Networks, Timestamp, UserId};
+use keygate_model::{CustomerId, EventId, Networks, Timestamp, UserId};
 use serde_json::{Value, json};
 
 use super::{
     Ap, Reply,
-    document::{Document, Resource, answer},
+    document::{Document, answer},
     tokens::token_json,
 };
 use crate::{app::App, body::Fields, caller::Caller, error::Problem, json::time};
@@ -69,25 +69,24 @@ pub(crate) async fn delete(State(app): Ap, caller: Caller, Path(id): Path<String
 pub(crate) async fn contacts(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply<Response> {
     caller.is_of(&id)?;
     let customer = app.authority.customer(caller.permit.customer()).await?;
-    let all: Vec<_> = customer.contacts.iter().map(|contact| contact_json(contact, &customer)).collect();
+    let all: Vec<_> = customer.contacts.iter().map(|contact| contact_json(contact, customer.id)).collect();
     let meta = json!({ "record_count": all.len(), "current_page": 1, "total_pages": 1, "per_page": 100 });
     Ok(answer(&json!({ "data": all, "meta": meta })))
 }
 
-/// Adds one.
+/// Adds one: a form, as documented, or a JSON:API document, as recorded.
 pub(crate) async fn create_contact(
     State(app): Ap,
     caller: Caller,
     Path(id): Path<String>,
-    document: Document,
+    request: Request,
 ) -> Reply<Response> {
     caller.is_of(&id)?;
-    let new = new_contact(document.one())?;
+    let new = new_contact(request).await?;
     let id = EventId::from_bytes(app.rng.bytes()?);
     let contact = app.authority.create_contact(&caller.permit, &caller.origin, id, new).await?;
-    let read = caller.may(&app, Action::CUSTOMER_READ_SELF, None)?;
-    let customer = app.authority.customer(read.customer()).await?;
-    Ok((StatusCode::CREATED, answer(&json!({ "data": contact_json(&contact, &customer) }))).into_response())
+    let data = contact_json(&contact, caller.permit.customer());
+    Ok((StatusCode::CREATED, answer(&json!({ "data": data }))).into_response())
 }
 
 /// Takes one away.
@@ -194,26 +193,40 @@ fn customer_json(customer: &Row, owner: Option<UserId>) -> Value {
     body
 }
 
-fn new_contact(resource: Resource<'_>) -> Result<NewContact, Problem> {
-    resource.only(&["contact_type", "name", "email", "phone", "user_id", "customer_id"])?;
-    let text = |name: &str| Ok::<_, Problem>(resource.text(name)?.unwrap_or_default().to_owned());
-    let user = resource.text("user_id")?;
+async fn new_contact(request: Request) -> Result<NewContact, Problem> {
+    const FIELDS: [&str; 6] = ["contact_type", "name", "email", "phone", "user_id", "customer_id"];
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded")) {
+        let fields = Fields::from_request(request, &()).await?;
+        fields.only(&FIELDS)?;
+        return contact_of(|name| fields.text(name));
+    }
+    let document = Document::from_request(request, &()).await?;
+    document.one().only(&FIELDS)?;
+    contact_of(|name| document.one().text(name))
+}
+
+fn contact_of<'f>(
+    text: impl Fn(&'static str) -> Result<Option<&'f str>, Problem>,
+) -> Result<NewContact, Problem> {
+    let needed = |name| Ok::<_, Problem>(text(name)?.unwrap_or_default().to_owned());
+    let user = text("user_id")?.filter(|id| !id.is_empty());
     Ok(NewContact {
-        kind: text("contact_type")?,
-        name: text("name")?,
-        email: text("email")?,
-        phone: text("phone")?,
+        kind: needed("contact_type")?,
+        name: needed("name")?,
+        email: needed("email")?,
+        phone: needed("phone")?,
         user: user.map(|id| id.parse().map_err(|_| Problem::missing("user", id))).transpose()?,
     })
 }
 
-fn contact_json(contact: &Contact, customer: &Row) -> Value {
+fn contact_json(contact: &Contact, customer: CustomerId) -> Value {
     json!({
         "id": contact.id,
         "type": "customer_contact",
         "attributes": {
             "contact_type": contact.kind,
-            "customer_id": customer.id,
+            "customer_id": customer,
             "user_id": contact.user,
             "name": contact.name,
             "email": contact.email,

@@ -89,7 +89,9 @@ impl<'d> Resource<'d> {
 
     /// The id of the one resource that it names under this relation.
     pub(crate) fn related(self, name: &str) -> Option<&'d str> {
-        self.0["relationships"][name]["data"]["id"].as_str()
+        // Fastly's Python and Rust clients leave `data` out.
+        let relation = &self.0["relationships"][name];
+        relation["data"]["id"].as_str().or(relation["id"].as_str())
     }
 
     /// The resources that it carries under this relation.

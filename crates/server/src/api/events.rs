@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Ap, Reply};
 use crate::{
+    app::App,
     caller::Caller,
     error::{Problem, said_back},
     json::{read_time, time},
@@ -28,7 +29,9 @@ pub(crate) async fn list(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Reply<Response> {
-    let wanted = Wanted::parse(query.as_deref().unwrap_or_default(), &caller)?;
+    let mut wanted = Wanted::parse(query.as_deref().unwrap_or_default(), &caller)?;
+    let oldest = oldest(&app, &caller);
+    wanted.filter.from = Some(wanted.filter.from.map_or(oldest, |from| from.max(oldest)));
     let Wanted { filter, number, size, nothing, .. } = &wanted;
     let page = app.authority.events(&caller.permit, filter.clone(), *number, *size).await?;
     let (rows, total) = if *nothing { (Vec::new(), 0) } else { (page.rows, page.total) };
@@ -55,7 +58,16 @@ pub(crate) async fn list(
 pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply<Response> {
     let event = id.parse().map_err(|_| Problem::missing("event", &id))?;
     let event = app.authority.event(&caller.permit, event).await?;
+    if event.at < oldest(&app, &caller) {
+        return Err(Problem::missing("event", &id));
+    }
     document(&json!({ "data": event_json(&event) }))
+}
+
+/// How far back events are shown. What is older is kept, because the chain and the seals of rows rest on it: the setting
+/// is about looking, and never stands in the way of a write.
+fn oldest(app: &App, caller: &Caller) -> Timestamp {
+    Timestamp::from_seconds(caller.origin.now.seconds() - i64::from(app.event_retention_days) * 24 * 3600)
 }
 
 /// What a query asks for.

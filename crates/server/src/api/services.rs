@@ -7,9 +7,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use keygate_authority::service::{Changes, NewService, Row};
+use keygate_model::version::Version;
 use serde_json::{Value, json};
 
-use super::{Ap, Reply};
+use super::{
+    Ap, Reply,
+    versions::{self, environments, version_json},
+};
 use crate::{app::App, body::Fields, caller::Caller, error::Problem, json::time};
 
 const PER_PAGE_DEFAULT: usize = 20;
@@ -77,11 +81,13 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
     Ok(Json(service_json(&app.authority.service(&caller.permit).await?)))
 }
 
-/// Changes name or comment.
+/// Changes name or comment. Domains and cache nodes are the operator's to name: a purge goes wherever a node says, and a
+/// domain belongs to whoever was given it.
 pub(crate) async fn update(State(app): Ap, caller: Caller, fields: Fields) -> Reply {
     let changes = Changes {
         name: fields.text("name")?.map(str::to_owned),
         comment: fields.text("comment")?.map(str::to_owned),
+        ..Changes::default()
     };
     Ok(Json(service_json(&app.authority.update_service(&caller.permit, &caller.origin, changes).await?)))
 }
@@ -92,54 +98,42 @@ pub(crate) async fn delete(State(app): Ap, caller: Caller) -> Reply {
     Ok(Json(json!({ "status": "ok" })))
 }
 
-/// One service with everything about its version. Keygate keeps no VCL configuration, so the lists are empty.
-pub(crate) async fn details(State(app): Ap, caller: Caller) -> Reply {
+/// What a service's version has in it for Fastly. Keygate keeps no VCL configuration, so the lists are empty.
+const NO_CONFIGURATION: [&str; 14] = [
+    "acls",
+    "backends",
+    "cache_settings",
+    "conditions",
+    "dictionaries",
+    "directors",
+    "gzips",
+    "headers",
+    "healthchecks",
+    "request_settings",
+    "response_objects",
+    "snippets",
+    "vcls",
+    "wordpress",
+];
+
+/// One service with everything about the version that is asked for, and about the active one.
+pub(crate) async fn details(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply {
     let service = app.authority.service(&caller.permit).await?;
-    let mut version = version_json(&service);
-    let lists = [
-        "acls",
-        "backends",
-        "cache_settings",
-        "conditions",
-        "dictionaries",
-        "directors",
-        "gzips",
-        "headers",
-        "healthchecks",
-        "request_settings",
-        "response_objects",
-        "snippets",
-        "vcls",
-        "wordpress",
-    ];
-    for list in lists {
-        version[list] = json!([]);
-    }
-    version["domains"] = domains_json(&service);
-    version["settings"] = json!({
-        "general.default_ttl": 3600,
-        "general.stale_if_error_ttl": 43200,
-        "general.stale_if_error": false,
-        "general.default_pci": 0,
-        "general.default_host": "",
-    });
+    let version = asked_for(&service, query.as_deref().unwrap_or_default())?;
     let mut details = service_json(&service);
     if let Value::Object(details) = &mut details {
         details.retain(|name, _| !["paused", "publish_key"].contains(&name.as_str()));
     }
-    details["version"] = version;
-    details["active_version"] = Value::Null;
+    details["version"] = detailed_json(&service, version);
+    details["active_version"] =
+        service.versions.active().map_or(Value::Null, |active| detailed_json(&service, active));
     Ok(Json(details))
 }
 
 /// The domains of a service.
 pub(crate) async fn domains(State(app): Ap, caller: Caller) -> Reply {
-    Ok(Json(domains_json(&app.authority.service(&caller.permit).await?)))
-}
-
-/// The versions of a service: the first, until versions are kept.
-pub(crate) async fn versions(State(app): Ap, caller: Caller) -> Reply {
-    Ok(Json(json!([version_json(&app.authority.service(&caller.permit).await?)])))
+    let service = app.authority.service(&caller.permit).await?;
+    Ok(Json(domains_json(&service, service.versions.current())))
 }
 
 /// Where clients reach this server, for links.
@@ -149,6 +143,7 @@ pub(crate) fn base_url(app: &App, headers: &HeaderMap) -> String {
 }
 
 fn service_json(service: &Row) -> Value {
+    let versions = service.versions.all();
     json!({
         "id": service.id,
         "customer_id": service.customer,
@@ -157,47 +152,63 @@ fn service_json(service: &Row) -> Value {
         "comment": service.comment,
         "paused": false,
         "publish_key": "",
-        "versions": [version_json(service)],
-        "environments": [],
+        "versions": versions.iter().map(|version| version_json(service.id, version)).collect::<Vec<_>>(),
+        "environments": versions.iter().flat_map(|version| environments(service.id, version)).collect::<Vec<_>>(),
         "created_at": time(service.created_at),
         "updated_at": time(service.updated_at),
         "deleted_at": service.deleted_at.map(time),
     })
 }
 
+/// The version that a query asks for: `version=2`, or by a filter, which Fastly's CLI looks the staged one up with. One
+/// that finds none is recorded to answer like none at all: with the active version, or the latest.
+fn asked_for<'s>(service: &'s Row, query: &str) -> Result<&'s Version, Problem> {
+    let mut found = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match (&*name, &*value) {
+            ("version", number) => return versions::find(service, number),
+            ("filter[versions.staged]", "true") => {
+                found = service.versions.all().iter().find(|version| version.staging);
+            }
+            _ => {}
+        }
+    }
+    Ok(found.unwrap_or_else(|| service.versions.current()))
+}
+
+fn detailed_json(service: &Row, version: &Version) -> Value {
+    let mut detailed = version_json(service.id, version);
+    for list in NO_CONFIGURATION {
+        detailed[list] = json!([]);
+    }
+    detailed["domains"] = domains_json(service, version);
+    detailed["settings"] = json!({
+        "general.default_ttl": 3600,
+        "general.stale_if_error_ttl": 43200,
+        "general.stale_if_error": false,
+        "general.default_pci": 0,
+        "general.default_host": "",
+    });
+    detailed
+}
+
 fn listed_json(service: &Row) -> Value {
     let mut listed = service_json(service);
-    listed["version"] = json!(1);
+    listed["version"] = json!(service.versions.current().number);
     if let Value::Object(listed) = &mut listed {
         listed.remove("publish_key");
     }
     listed
 }
 
-fn version_json(service: &Row) -> Value {
-    json!({
-        "number": 1,
-        "service_id": service.id,
-        "comment": "",
-        "active": false,
-        "locked": false,
-        "testing": false,
-        "staging": false,
-        "deployed": false,
-        "environments": [],
-        "created_at": time(service.created_at),
-        "updated_at": time(service.created_at),
-        "deleted_at": null,
-    })
-}
-
-fn domains_json(service: &Row) -> Value {
+/// The domains of a service. They are the service's, so every version shows the same.
+pub(super) fn domains_json(service: &Row, version: &Version) -> Value {
     let domain = |name: &String| {
         json!({
             "name": name,
             "comment": "",
             "service_id": service.id,
-            "version": 1,
+            "version": version.number,
             "created_at": time(service.created_at),
             "updated_at": time(service.updated_at),
             "deleted_at": null,

@@ -1,5 +1,7 @@
 //! `/tokens` (CONTRACT §2–8).
 
+use std::sync::{Arc, OnceLock};
+
 use axum::{
     Json,
     body::Bytes,
@@ -25,6 +27,7 @@ use crate::{
     caller::Caller,
     error::Problem,
     json::{read_time, time},
+    quota::{Left, Spender},
 };
 
 /// Fields that mean something in `POST /tokens`.
@@ -53,21 +56,28 @@ pub(crate) async fn create(
     caller: Option<Caller>,
     headers: HeaderMap,
     fields: Fields,
-) -> Reply {
+) -> Reply<(Option<Extension<Left>>, Json<Value>)> {
     if fields.raw("access_token").is_some() || fields.raw("api_key").is_some() {
         return Err(Problem::denied(keygate_model::Deny::InUrl, app.gate.policy()));
     }
     fields.only(&FIELDS)?;
     let order = order(&headers, &fields)?;
     let minted = app.mint(Kind::User)?;
-    let issued = match caller {
-        Some(caller) => app.authority.create_token(&caller.permit, &caller.origin, order, minted).await?,
-        None => {
-            let attempt = attempt(&headers, &fields)?;
-            app.authority.create_token_by_password(&origin, attempt, order, minted).await?
-        }
+    if let Some(caller) = caller {
+        let issued = app.authority.create_token(&caller.permit, &caller.origin, order, minted).await?;
+        return Ok((None, Json(issued_json(issued))));
+    }
+    let attempt = attempt(&headers, &fields)?;
+    // The door knew of nobody to count this for.
+    let (quota, spent, now) = (Arc::clone(&app), Arc::new(OnceLock::new()), origin.now);
+    let told = Arc::clone(&spent);
+    let admit = move |user| {
+        let left = quota.quota.spend(Spender { token: None, person: Some(user) }, now);
+        told.get_or_init(|| left).is_ok()
     };
-    Ok(Json(issued_json(issued)))
+    let issued = app.authority.create_token_by_password(&origin, attempt, order, minted, admit).await;
+    let left = spent.get().copied().transpose()?;
+    Ok((left.map(Extension), Json(issued_json(issued?))))
 }
 
 /// The caller's own tokens.

@@ -2,8 +2,10 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use clap::{Args, Subcommand};
-use keygate_model::CustomerId;
+use keygate_authority::customer::Changes;
+use keygate_model::{CustomerId, Networks, Permit, customer::CustomerState};
 use serde_json::json;
 
 use super::{Database, Desk, Shown, block_on, output};
@@ -13,6 +15,33 @@ pub(super) enum Command {
     /// Make a customer
     #[command(after_help = "Example:\n  keygate customer create --name Acme --json")]
     Create(Create),
+    /// Change a customer: also what its own people have locked themselves out with
+    #[command(after_help = "Examples:\n  keygate customer update --customer ID --ip-whitelist 0.0.0.0/0\n  \
+                            keygate customer update --customer ID --state suspended")]
+    Update(Update),
+}
+
+#[derive(Args)]
+pub(super) struct Update {
+    /// Which
+    #[arg(long, value_name = "ID")]
+    customer: String,
+    /// Another name
+    #[arg(long)]
+    name: Option<String>,
+    /// Where tokens may be used from: addresses, networks, 192.0.*.*, with commas between; 0.0.0.0/0 is anywhere
+    #[arg(long, value_name = "LIST")]
+    ip_whitelist: Option<String>,
+    /// Whether its people must have a second factor
+    #[arg(long, value_name = "BOOL")]
+    force_2fa: Option<bool>,
+    /// Whether its tokens may act
+    #[arg(long, value_parser = ["active", "suspended"])]
+    state: Option<String>,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 #[derive(Args)]
@@ -28,8 +57,10 @@ pub(super) struct Create {
 
 impl Command {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Create(create) = self;
-        block_on(create.run())?;
+        match self {
+            Self::Create(create) => block_on(create.run())?,
+            Self::Update(update) => block_on(update.run())?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -46,6 +77,43 @@ impl Create {
             output::line(
                 "Next: keygate user create --customer ID --login L --name N --role superuser --password-stdin",
             );
+        }
+        Ok(())
+    }
+}
+
+impl Update {
+    async fn run(self) -> anyhow::Result<()> {
+        let Ok(id) = self.customer.parse::<CustomerId>() else {
+            bail!("There is no such customer: give the id that `keygate customer create` printed")
+        };
+        let changes = Changes {
+            name: self.name,
+            ip_whitelist: self.ip_whitelist.as_deref().map(Networks::parse).transpose()?,
+            force_2fa: self.force_2fa,
+            ..Changes::default()
+        };
+        let Desk { authority, origin, .. } = self.database.open()?;
+        let permit = Permit::of_the_operator(id);
+        let customer = authority.update_customer(&permit, &origin, changes).await?;
+        let state = self.state.as_deref().and_then(CustomerState::of).unwrap_or(customer.state);
+        if state != customer.state {
+            authority.set_customer_state(&permit, &origin, state).await?;
+        }
+        if self.shown.json {
+            output::json(&json!({
+                "id": customer.id,
+                "name": customer.name,
+                "state": state.as_str(),
+                "ip_whitelist": customer.settings.ip_whitelist,
+                "force_2fa": customer.settings.force_2fa,
+            }));
+        } else {
+            output::line(format_args!("Customer {}: {}, {}", customer.id, customer.name, state.as_str()));
+            output::line(format_args!("  used from {}", customer.settings.ip_whitelist));
+            let asked =
+                if customer.settings.force_2fa { "asked of everybody" } else { "left to each person" };
+            output::line(format_args!("  second factor {asked}"));
         }
         Ok(())
     }

@@ -27,8 +27,10 @@ use zeroize::Zeroizing;
 
 use crate::{
     app::{App, Parts},
+    config::EVENT_RETENTION_DAYS,
     edge::{Clock, Rng},
     outbox::Outbox,
+    quota::Limits,
     serve,
 };
 
@@ -136,6 +138,8 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
         brand: Brand::default(),
         public_url: None,
         outbox: Outbox::default(),
+        event_retention_days: EVENT_RETENTION_DAYS,
+        quota: Limits::default(),
     })?)
 }
 

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     app::{App, Parts},
-    config::File,
+    config::{EVENT_RETENTION_DAYS, File},
     edge::{Clock, Rng},
     outbox::Outbox,
     serve,
@@ -76,7 +76,17 @@ impl Serve {
         let brand = file.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default();
         let public_url = file.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
         let outbox = Outbox::new(file.outbox.clone());
-        Ok(Parts { settings, clock: Clock::System, rng, brand, public_url, outbox })
+        let event_retention_days = file.event_retention_days.unwrap_or(EVENT_RETENTION_DAYS).max(1);
+        Ok(Parts {
+            settings,
+            clock: Clock::System,
+            rng,
+            brand,
+            public_url,
+            outbox,
+            event_retention_days,
+            quota: file.quota,
+        })
     }
 }
 

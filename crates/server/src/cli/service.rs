@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use keygate_authority::service::NewService;
+use keygate_authority::service::{Changes, NewService, Row};
 use keygate_model::{CustomerId, Permit, ServiceId};
 use keygate_purge::{Domain, Node};
 use serde_json::json;
@@ -19,6 +19,12 @@ pub(super) enum Command {
                             --cache http://127.0.0.1:6081"
     )]
     Create(Create),
+    /// Change a service: its name, its comment, its domains, its cache nodes
+    #[command(
+        after_help = "A list that is given takes the place of the one before.\n\nExample:\n  keygate service update ID \
+                            --domain shop.example.com --domain www.shop.example.com"
+    )]
+    Update(Update),
 }
 
 #[derive(Args)]
@@ -33,8 +39,37 @@ pub(super) struct Create {
     #[arg(long = "domain", value_name = "HOST")]
     domains: Vec<String>,
     /// A cache node that serves it, http://host:port; may be given several times
-    #[arg(long = "cache", value_name = "URL")]
+    #[arg(long = "cache", visible_alias = "node", value_name = "URL")]
     caches: Vec<String>,
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+#[derive(Args)]
+pub(super) struct Update {
+    /// The service, by the id that `keygate service create` printed
+    #[arg(value_name = "ID")]
+    id: String,
+    /// What it is called from now on
+    #[arg(long)]
+    name: Option<String>,
+    /// What is said about it
+    #[arg(long)]
+    comment: Option<String>,
+    /// A host name that it serves; may be given several times, and replaces all
+    #[arg(long = "domain", value_name = "HOST", conflicts_with = "no_domains")]
+    domains: Vec<String>,
+    /// It serves no host names
+    #[arg(long)]
+    no_domains: bool,
+    /// A cache node that serves it, http://host:port; may be given several times, and replaces all
+    #[arg(long = "cache", visible_alias = "node", value_name = "URL", conflicts_with = "no_caches")]
+    caches: Vec<String>,
+    /// It has no cache nodes
+    #[arg(long, visible_alias = "no-nodes")]
+    no_caches: bool,
     #[command(flatten)]
     database: Database,
     #[command(flatten)]
@@ -43,8 +78,10 @@ pub(super) struct Create {
 
 impl Command {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let Self::Create(create) = self;
-        block_on(create.run())?;
+        match self {
+            Self::Create(create) => block_on(create.run())?,
+            Self::Update(update) => block_on(update.run())?,
+        }
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -59,23 +96,58 @@ impl Create {
         };
         let new = NewService {
             name: self.name,
-            domains: parsed(&self.domains, |domain| Ok(Domain::parse(domain)?.to_string()))?,
-            nodes: parsed(&self.caches, |cache| Ok(Node::parse(cache)?.to_string()))?,
+            domains: domains(&self.domains)?,
+            nodes: nodes(&self.caches)?,
             ..NewService::default()
         };
         let Desk { authority, rng, origin } = self.database.open()?;
         let id = ServiceId::from_bytes(rng.bytes()?);
         let service = authority.create_service(&Permit::of_the_operator(customer), &origin, id, new).await?;
-        if self.shown.json {
-            output::json(&json!({
-                "id": service.id, "customer_id": service.customer, "name": service.name,
-                "domains": service.domains, "caches": service.nodes,
-            }));
-        } else {
-            output::line(format_args!("Service {} was made: {}", service.id, service.name));
-        }
+        show(&service, &self.shown, "made");
         Ok(())
     }
+}
+
+impl Update {
+    async fn run(self) -> anyhow::Result<()> {
+        let Ok(id) = self.id.parse::<ServiceId>() else {
+            bail!("There is no service {:?}: give the id that `keygate service create` printed", self.id)
+        };
+        let replaced = |given: Vec<String>, none: bool| (none || !given.is_empty()).then_some(given);
+        let changes = Changes {
+            name: self.name,
+            comment: self.comment,
+            domains: replaced(domains(&self.domains)?, self.no_domains),
+            nodes: replaced(nodes(&self.caches)?, self.no_caches),
+        };
+        if changes == Changes::default() {
+            bail!("There is nothing to change: give --name, --comment, --domain or --cache")
+        }
+        let Desk { authority, origin, .. } = self.database.open()?;
+        let permit = Permit::of_the_operator(authority.service_by_id(id).await?.customer);
+        let service = authority.update_service_by_id(&permit, &origin, id, changes).await?;
+        show(&service, &self.shown, "changed");
+        Ok(())
+    }
+}
+
+fn show(service: &Row, shown: &Shown, what: &str) {
+    if shown.json {
+        output::json(&json!({
+            "id": service.id, "customer_id": service.customer, "name": service.name,
+            "domains": service.domains, "caches": service.nodes,
+        }));
+    } else {
+        output::line(format_args!("Service {} was {what}: {}", service.id, service.name));
+    }
+}
+
+fn domains(given: &[String]) -> anyhow::Result<Vec<String>> {
+    parsed(given, |domain| Ok(Domain::parse(domain)?.to_string()))
+}
+
+fn nodes(given: &[String]) -> anyhow::Result<Vec<String>> {
+    parsed(given, |node| Ok(Node::parse(node)?.to_string()))
 }
 
 fn parsed(given: &[String], parse: impl Fn(&str) -> anyhow::Result<String>) -> anyhow::Result<Vec<String>> {

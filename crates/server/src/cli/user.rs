@@ -1,5 +1,9 @@
 //! `keygate user`.
 
+mod offboard;
+mod reset;
+mod update;
+
 use std::{io::Read as _, process::ExitCode};
 
 use anyhow::{Context as _, bail};
@@ -27,6 +31,18 @@ pub(super) enum Command {
     /// Give a person a second factor, in force at once
     #[command(after_help = "Example:\n  keygate user totp --login ada@example.com")]
     Totp(Totp),
+    /// Change a person: also one whom nobody else could let in again
+    #[command(
+        after_help = "Example:\n  keygate user update --login ada@example.com --locked false --role superuser"
+    )]
+    Update(update::Update),
+    /// Remove a person, and keep what runs on their tokens running
+    #[command(after_help = "Examples:\n  keygate user offboard --login ada@example.com\n  \
+                            keygate user offboard --login ada@example.com --convert 4nYbWcVbJ2kq9T8fQ0sZxA --yes")]
+    Offboard(offboard::Offboard),
+    /// Make a code with which a person sets a new password
+    #[command(after_help = "Example:\n  keygate user reset --login ada@example.com")]
+    Reset(reset::Reset),
 }
 
 #[derive(Args)]
@@ -68,6 +84,9 @@ impl Command {
         match self {
             Self::Create(create) => block_on(create.run())?,
             Self::Totp(totp) => block_on(totp.run())?,
+            Self::Update(update) => block_on(update.run())?,
+            Self::Offboard(offboard) => block_on(offboard.run())?,
+            Self::Reset(reset) => block_on(reset.run())?,
         }
         Ok(ExitCode::SUCCESS)
     }

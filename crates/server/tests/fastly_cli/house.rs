@@ -20,7 +20,7 @@ pub(crate) struct House {
     pub(crate) shop: String,
     pub(crate) blog: String,
     pub(crate) root: String,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 /// A token that the CLI has made.
@@ -80,6 +80,14 @@ impl House {
         let path = self.home.path().join("lines.txt");
         std::fs::write(&path, lines.join("\n") + "\n").expect("a file");
         path.display().to_string()
+    }
+
+    /// What the operator's command prints, or its error.
+    pub(crate) fn keygate(&self, args: &[&str]) -> Result<Value, String> {
+        let output = self.home.command(args).output().expect("keygate runs");
+        let text = |bytes| String::from_utf8(bytes).expect("keygate prints text");
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        if output.status.success() { Ok(serde_json::from_str(&out).expect("JSON")) } else { Err(err) }
     }
 
     /// What the API answers to this token.

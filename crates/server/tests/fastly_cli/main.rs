@@ -15,3 +15,4 @@ mod purge;
 mod revoke;
 mod services;
 mod tokens;
+mod versions;

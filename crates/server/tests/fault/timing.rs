@@ -2,8 +2,8 @@
 
 use std::{fs, time::Duration};
 
-use keygate_authority::{Authority, Origin, Settings};
-use keygate_model::{CustomerId, Permit, Policy, UserId, policy::OWN_POLICY, user::UserState};
+use keygate_authority::{Authority, Origin, Settings, user::Changes};
+use keygate_model::{CustomerId, Permit, Policy, UserId, policy::OWN_POLICY};
 
 use crate::{
     clock::{Chance, moment, wall},
@@ -111,7 +111,7 @@ fn lock(house: &House, customer: &str, people: &[Person]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for person in people {
         let id = person.id.parse::<UserId>().unwrap();
-        runtime.block_on(authority.set_user_state(&permit, &origin, id, UserState::Locked)).unwrap();
+        runtime.block_on(authority.update_user(&permit, &origin, id, Changes::locked(true))).unwrap();
     }
 }
 

@@ -22,8 +22,10 @@ use keygate_model::{
 };
 use keygate_server::{
     app::{App, Parts},
+    config::EVENT_RETENTION_DAYS,
     edge::{Clock, Rng},
     outbox::Outbox,
+    quota::Limits,
     serve::serve,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -65,6 +67,7 @@ pub(crate) struct Node {
 struct Ground {
     dir: PathBuf,
     openings: AtomicU64,
+    quota: Limits,
 }
 
 /// Somebody with a password, and perhaps a second factor.
@@ -85,7 +88,12 @@ pub(crate) struct Token {
 
 impl House {
     pub(crate) async fn new() -> Self {
-        let ground = Arc::new(Ground::new());
+        Self::with_quota(Limits::default()).await
+    }
+
+    /// In which an hour allows this much.
+    pub(crate) async fn with_quota(quota: Limits) -> Self {
+        let ground = Arc::new(Ground::new(quota));
         let node = Node::open(&ground, NOON).await;
         let id = node.app.customer_id().expect("chance");
         let origin = node.app.local_origin();
@@ -184,7 +192,9 @@ impl Node {
             rng: Rng::Seeded(Mutex::new(opening * 1_000_000)),
             brand: keygate_model::token::Brand::default(),
             public_url: None,
-            outbox: Outbox::default(),
+            outbox: Outbox::new(Some(ground.outbox())),
+            event_retention_days: EVENT_RETENTION_DAYS,
+            quota: ground.quota,
         });
         let app = app.expect("the house opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -259,16 +269,21 @@ impl Person {
 }
 
 impl Ground {
-    fn new() -> Self {
+    fn new(quota: Limits) -> Self {
         static HOUSES: AtomicU64 = AtomicU64::new(0);
         let name = format!("keygate-it-{}-{}", std::process::id(), HOUSES.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir(&dir).expect("a directory of its own");
-        Self { dir, openings: AtomicU64::new(0) }
+        Self { dir, openings: AtomicU64::new(0), quota }
     }
 
     fn db(&self) -> PathBuf {
         self.dir.join("keygate.db")
+    }
+
+    /// Where one-time links go.
+    pub(crate) fn outbox(&self) -> PathBuf {
+        self.dir.join("outbox.jsonl")
     }
 
     fn settings(&self) -> Settings {

@@ -6,6 +6,7 @@ mod conformance;
 mod estate;
 mod house;
 mod patience;
+mod quota;
 mod recordings;
 mod routes;
 mod tenants;

@@ -22,6 +22,7 @@ fn policy() -> Policy {
 fn filled(on: &str, service: &str) -> (String, String) {
     let (method, path) = on.split_once(' ').expect("a method and a path");
     let path = path.replace("{service}", service).replace("{*url}", "example.com/a");
+    let path = path.replace("{number}", "1").replace("{environment}", "staging");
     let names = ["{token}", "{customer}", "{event}", "{key}"];
     (method.to_owned(), names.iter().fold(path, |path, name| path.replace(name, "4vjQmcqGgQXyCx7MnPqVLk")))
 }

@@ -127,7 +127,7 @@ async fn a_planted_event_far_ahead_does_not_make_the_feed_deaf() {
     let (root, token) = (house.token(&ada).await, house.token(&ada).await);
     tamper(
         &house,
-        "INSERT INTO events SELECT 1000000, zeroblob(16), at, kind, actor, customer_id, user_id, service_id, token_id,
+        "INSERT INTO events SELECT 1000000, zeroblob(16), at, kind, actor, actor_name, customer_id, user_id, service_id, token_id,
          'none', NULL, ip, request_id, description, metadata, hash FROM events WHERE position = 1",
     );
     look_around().await;

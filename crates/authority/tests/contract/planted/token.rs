@@ -84,7 +84,7 @@ async fn planted_copied_moved_and_deleted_tokens_are_named() {
     tamper(&house, &copy(1, b"the intruder's own secret"));
     // With an event of its own, too.
     tamper(&house, &copy(2, b"another secret"));
-    let event = "INSERT INTO events SELECT 1000, x'01', at, kind, actor, customer_id, user_id, service_id, token_id,
+    let event = "INSERT INTO events SELECT 1000, x'01', at, kind, actor, actor_name, customer_id, user_id, service_id, token_id,
                  subject_kind, x'00000000000000000000000000000002', ip, request_id, description, metadata, hash
                  FROM events WHERE subject_kind = 'token' LIMIT 1;
                  UPDATE tokens SET position = 1000 WHERE id = x'00000000000000000000000000000002'";

@@ -1,7 +1,7 @@
 //! B1 to B10: what is shown, and how.
 
 use keygate_model::Secret;
-use keygate_model::token::{Brand, Kind, Malformed, Presented};
+use keygate_model::token::{Brand, Foreign, Kind, Malformed, Presented};
 use serde_json::json;
 
 use super::{INVALID_TOKEN, bad_request, forbidden, refused, unauthorized};
@@ -165,7 +165,7 @@ async fn b08_nothing_is_trimmed_or_repaired() {
     assert_eq!(shown(&house, format!("{secret} ")).await.status, 200);
     // What does not come in by HTTP is not trimmed either.
     for odd in [format!("{secret} "), format!(" {secret}"), format!("{secret}\n"), format!("{secret}\t")] {
-        let parsed = Presented::parse(odd.as_bytes(), &Brand::default());
+        let parsed = Presented::parse(odd.as_bytes(), &Brand::default(), Foreign::Refused);
         assert_eq!(parsed.err(), Some(Malformed::Shape), "{odd:?}");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use keygate_model::{customer::CustomerState, user::UserState};
+use keygate_authority::user::Changes;
+use keygate_model::customer::CustomerState;
 use serde_json::json;
 
 use super::{INVALID_TOKEN, forbidden, refused, unauthorized};
@@ -52,16 +53,18 @@ async fn b13_a_locked_person() {
     let house = House::new().await;
     let token = house.token(&house.bob, &[]).await;
     let (authority, origin) = (&house.node.app.authority, house.node.app.local_origin());
-    for state in [UserState::Locked, UserState::Deleted] {
-        authority.set_user_state(&house.operator(), &origin, house.bob.id, state).await.expect("done");
+    let permit = house.operator();
+    let lock = |locked| authority.update_user(&permit, &origin, house.bob.id, Changes::locked(locked));
+    let refused = async || {
         let detail = Some("The person behind this token is locked or gone");
         unauthorized(&house.with(&token).get("/tokens/self").await, INVALID_TOKEN, "owner_disabled", detail);
-    }
-    authority
-        .set_user_state(&house.operator(), &origin, house.bob.id, UserState::Active)
-        .await
-        .expect("done");
+    };
+    lock(true).await.expect("done");
+    refused().await;
+    lock(false).await.expect("done");
     assert_eq!(status(&house, &token).await, 200);
+    authority.offboard_user(&permit, &origin, house.bob.id, Vec::new()).await.expect("done");
+    refused().await;
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keygate_model::user::UserState;
+use keygate_authority::user::Changes;
 use serde_json::json;
 
 use super::{bad_request, refused};
@@ -20,13 +20,11 @@ fn bare(reply: Reply) -> (u16, Vec<(String, String)>, String) {
 #[tokio::test]
 async fn b31_whoever_is_not_let_in_learns_nothing() {
     let house = House::new().await;
-    for (login, state) in
-        [("locked@example.com", UserState::Locked), ("gone@example.com", UserState::Deleted)]
-    {
-        let person = house.node.person(house.customer, login, "user", PASSWORD).await;
-        let (authority, origin) = (&house.node.app.authority, house.node.app.local_origin());
-        authority.set_user_state(&house.operator(), &origin, person.id, state).await.expect("done");
-    }
+    let (authority, origin) = (&house.node.app.authority, house.node.app.local_origin());
+    let locked = house.node.person(house.customer, "locked@example.com", "user", PASSWORD).await;
+    authority.update_user(&house.operator(), &origin, locked.id, Changes::locked(true)).await.expect("done");
+    let gone = house.node.person(house.customer, "gone@example.com", "user", PASSWORD).await;
+    authority.delete_user(&house.operator(), &origin, gone.id).await.expect("done");
     let long = "x".repeat(300);
     let kinds = [
         ("nobody@example.com", PASSWORD),

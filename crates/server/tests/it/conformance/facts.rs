@@ -3,7 +3,8 @@
 
 use keygate_model::{
     CustomerId, Digest, Expiry, Record, Secret, ServiceId, Services, TokenId, UserId,
-    customer::CustomerState,
+    authorization::Reach,
+    customer::{CustomerState, Rules},
     record::{CustomerRecord, Owner, ServiceRecord, TokenRecord, UserRecord},
     token::{Brand, Kind},
 };
@@ -22,11 +23,22 @@ impl<'f> World<'f> {
         let Facts { customers, users, services, tokens, .. } = self.0;
         let state = |suspended| if suspended { CustomerState::Suspended } else { CustomerState::Active };
         let customers = customers.iter().filter(|(_, customer)| !customer.unheard).map(|(name, customer)| {
-            Record::Customer(CustomerRecord { id: customer_id(name), state: state(customer.suspended) })
+            Record::Customer(CustomerRecord {
+                id: customer_id(name),
+                state: state(customer.suspended),
+                rules: Rules::default(),
+            })
         });
         let users = users.iter().filter(|(_, user)| !user.unheard).map(|(name, user)| {
             let (id, customer) = (user_id(name), customer_id(&user.customer));
-            Record::User(UserRecord { id, customer, role: user.role.clone(), state: user.state })
+            Record::User(UserRecord {
+                id,
+                customer,
+                role: user.role.clone(),
+                state: user.state,
+                reach: Reach::All,
+                has_factor: true,
+            })
         });
         let services = services.iter().map(|(name, service)| {
             Record::Service(ServiceRecord { id: service_id(name), customer: customer_id(&service.customer) })
@@ -74,6 +86,7 @@ impl<'f> World<'f> {
             services: listed.map_or(Services::All, |ids| Services::only(ids).expect("a list is not empty")),
             expires: token.expires.map_or(Expiry::Never, Expiry::At),
             sudo_until: token.sudo_until,
+            foreign: false,
             revoked: token.revoked,
         }
     }

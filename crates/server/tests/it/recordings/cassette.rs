@@ -63,8 +63,9 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// The part of `GET /service/FPkm…/details` that is the same for every service: what stands for an id, in its place.
-const IDS: [(&str, &str); 5] = [
+const IDS: [(&str, &str); 6] = [
     ("service", "{service}"),
+    ("version", "{number}"),
     ("tokens", "{token}"),
     ("customer", "{customer}"),
     ("events", "{event}"),

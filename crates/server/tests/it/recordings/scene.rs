@@ -90,7 +90,8 @@ impl Stage {
             let newest = self.caller.get("/events?page[size]=1").await.json();
             path = path.replace("{event}", newest["data"][0]["id"].as_str().expect("an event"));
         }
-        path.replace("{customer}", &self.house.customer.to_string())
+        // The version that every service has.
+        path.replace("{customer}", &self.house.customer.to_string()).replace("{number}", "1")
     }
 
     /// The service that the request is about. Every request gets one of its own.

@@ -1,0 +1,14 @@
+//! Keygate's command line as a client: the real binary against a real server, as a person and as a script use it.
+
+#[path = "../support/process.rs"]
+mod process;
+
+mod house;
+mod stub;
+mod terminal;
+
+mod errors;
+mod events;
+mod login;
+mod shell;
+mod tokens;

@@ -1,0 +1,9 @@
+"use strict";
+
+const { Fastly, client, step } = require("./steps");
+
+async function main() {
+  await step("list", () => new Fastly.IamPermissionsApi(client).listPermissionsWithHttpInfo());
+}
+
+main();
