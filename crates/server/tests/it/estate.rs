@@ -17,6 +17,22 @@ pub(crate) struct Estate {
     pub(crate) names: Names,
 }
 
+/// A route's path with `<name>` for each parameter: one of everything, or a word that is as it should be.
+pub(crate) fn template(path: &str) -> String {
+    let token = if path.starts_with("/automation-tokens") { "<bot>" } else { "<token>" };
+    let words = [
+        ("{token}", token),
+        ("{*url}", "<host>/a"),
+        ("{key}", "key"),
+        ("{role}", "engineer"),
+        ("{group}", "<event>"),
+        ("{number}", "1"),
+        ("{environment}", "staging"),
+    ];
+    let path = words.iter().fold(path.to_owned(), |path, (parameter, word)| path.replace(parameter, word));
+    path.replace('{', "<").replace('}', ">")
+}
+
 /// A text with every `<name>` replaced.
 pub(crate) fn filled(text: &str, names: &Names) -> String {
     let filled =

@@ -3,14 +3,14 @@
 //! nothing. Two casts of one house, in which chance is the same, are asked the same: one with the other's ids, one with
 //! ids of nothing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use keygate_model::{CustomerId, Digest};
-use keygate_server::router::table;
+use keygate_server::{quota::Limits, router::table};
 
 use crate::{
     access::base_of,
-    estate::{Estate, Names, filled},
+    estate::{Estate, Names, filled, template},
     house::{Caller, House, Mould, Reply, Token},
 };
 
@@ -56,7 +56,9 @@ struct Twins {
 
 impl Two {
     async fn new() -> Self {
-        let house = House::new().await;
+        // Every id in every place is more than an hour's quota.
+        let plenty = NonZeroU32::MAX;
+        let house = House::with_quota(Limits { per_token: plenty, per_person: plenty }).await;
         let lead =
             house.node.person(house.customer, "lead@example.com", "superuser", crate::house::PASSWORD).await;
         let asks = house.token(&lead, &[]).await;
@@ -161,11 +163,11 @@ async fn b56_the_others_ids_in_a_path_are_ids_of_nothing() {
     for (on, _) in table() {
         let (method, path) = on.split_once(' ').expect("a method and a path");
         let (kind, body) = base_of(on);
-        // A key is a word of the caller's own.
-        let parameters = path.split('/').filter(|part| part.starts_with('{') && *part != "{key}");
+        // A key is a word of the caller's own, and a version's number is its service's.
+        let words = ["{key}", "{number}", "{environment}"];
+        let parameters = path.split('/').filter(|part| part.starts_with('{') && !words.contains(part));
         for parameter in parameters {
-            let target = path.replace(parameter, "<id>").replace("{token}", "<token>");
-            let target = target.replace("{key}", "key").replace('{', "<").replace('}', ">");
+            let target = template(&path.replace(parameter, "<id>"));
             for name in FOREIGN.iter().filter(|name| **name != "service_name") {
                 let reply = twins.ask(method, &two.other.names[*name], names, &target, kind, body).await;
                 // A reset is answered alike whoever has the login.
@@ -207,7 +209,7 @@ async fn b57_the_others_ids_in_a_query_or_body_are_ids_of_nothing() {
 
 async fn asked(twins: &Twins, on: &str, place: &Place, id: &str, names: &Names) -> Reply {
     let (method, path) = on.split_once(' ').expect("a method and a path");
-    let target = path.replace("{token}", "<bot>").replace('{', "<").replace('}', ">");
+    let target = template(path);
     let target = if place.query.is_empty() { target } else { format!("{target}?{}", place.query) };
     twins.ask(method, id, names, &target, place.kind, place.body).await
 }
@@ -297,9 +299,7 @@ async fn b60_lists_of_one_hold_and_count_nothing_of_the_other() {
     let mine = house.with(&two.asks);
     let lists: Vec<_> = table().into_iter().filter(|(on, _)| on.starts_with("GET ")).collect();
     for (on, _) in lists {
-        let path = on.trim_start_matches("GET ").replace("{token}", "<bot>").replace("{role}", "engineer");
-        let path =
-            filled(&path.replace("{group}", "<event>").replace('{', "<").replace('}', ">"), &two.own.names);
+        let path = filled(&template(on.trim_start_matches("GET ")), &two.own.names);
         let reply = mine.get(&format!("{path}?name=alpha+service")).await;
         let reply = if on.starts_with("GET /events") { mine.get(&path).await } else { reply };
         for (name, id) in &two.other.names {

@@ -1,6 +1,6 @@
 //! What is asked: each route once or more, with parameters that are as they should be, so that the answer is about access.
 
-use crate::estate::{Names, filled};
+use crate::estate::{Names, filled, template};
 
 /// A request.
 pub(super) struct Row {
@@ -25,17 +25,9 @@ impl Row {
 
     /// The path: that of the route with one of everything, unless the row says otherwise.
     pub(super) fn path(&self, names: &Names) -> String {
-        filled(&self.template(), names)
-    }
-
-    /// The same with `<name>` where a name stands.
-    fn template(&self) -> String {
         let route = self.on.split_once(' ').expect("a path").1;
-        let token = if route.starts_with("/automation-tokens") { "<bot>" } else { "<token>" };
         let path = if self.path.is_empty() { route } else { self.path };
-        let path = path.replace("{token}", token).replace("{*url}", "<host>/a").replace("{key}", "key");
-        let path = path.replace("{role}", "engineer").replace("{group}", "<event>");
-        path.replace('{', "<").replace('}', ">")
+        filled(&template(path), names)
     }
 
     fn form(mut self, body: &'static str) -> Self {
@@ -193,6 +185,17 @@ fn services() -> Vec<Row> {
         on("GET /service/{service}/details"),
         on("GET /service/{service}/domain"),
         on("GET /service/{service}/version"),
+        on("POST /service/{service}/version"),
+        on("GET /service/{service}/version/{number}"),
+        on("PUT /service/{service}/version/{number}").form("comment=x"),
+        on("PUT /service/{service}/version/{number}/clone"),
+        on("PUT /service/{service}/version/{number}/lock"),
+        on("PUT /service/{service}/version/{number}/activate"),
+        on("PUT /service/{service}/version/{number}/activate/{environment}"),
+        on("PUT /service/{service}/version/{number}/deactivate"),
+        on("PUT /service/{service}/version/{number}/deactivate/{environment}"),
+        on("GET /service/{service}/version/{number}/domain"),
+        on("GET /service/{service}/version/{number}/validate"),
         on("POST /service/{service}/purge").api(r#"{"surrogate_keys":["a"]}"#),
         on("POST /service/{service}/purge/{key}"),
         on("POST /service/{service}/purge_all"),

@@ -147,7 +147,7 @@ pub(super) const PLACES: [(&str, &[Place]); 20] = [
 ];
 
 /// Routes whose query and body take no id.
-pub(super) const TAKE_NONE: [&str; 60] = [
+pub(super) const TAKE_NONE: [&str; 71] = [
     "GET /tokens",
     "GET /tokens/self",
     "DELETE /tokens/self",
@@ -198,6 +198,17 @@ pub(super) const TAKE_NONE: [&str; 60] = [
     "GET /service/{service}/details",
     "GET /service/{service}/domain",
     "GET /service/{service}/version",
+    "POST /service/{service}/version",
+    "GET /service/{service}/version/{number}",
+    "PUT /service/{service}/version/{number}",
+    "PUT /service/{service}/version/{number}/clone",
+    "PUT /service/{service}/version/{number}/lock",
+    "PUT /service/{service}/version/{number}/activate",
+    "PUT /service/{service}/version/{number}/activate/{environment}",
+    "PUT /service/{service}/version/{number}/deactivate",
+    "PUT /service/{service}/version/{number}/deactivate/{environment}",
+    "GET /service/{service}/version/{number}/domain",
+    "GET /service/{service}/version/{number}/validate",
     "POST /service/{service}/purge",
     "POST /service/{service}/purge/{key}",
     "POST /service/{service}/purge_all",
