@@ -192,6 +192,9 @@ fn user_json(user: &Row, active: Option<Timestamp>) -> Value {
         "two_factor_auth_enabled": user.has_factor(),
         "two_factor_setup_required": false,
         "limit_services": user.limited,
+        "limit_workspaces": false,
+        "bypass_sso": false,
+        "ignores_two_factor_requirement": false,
         "last_active_at": active.map(time),
     })
 }
