@@ -1,7 +1,7 @@
 //! Off-boarding: a person goes, and what runs on their tokens does not stop.
 
 use keygate_model::{
-    Action, Event, Permit, Policy, Services, TokenId, UserId,
+    Action, ActionSet, Event, Permit, Policy, Services, TokenId, UserId,
     authorization::{Permission, Reach},
     user::UserState,
 };
@@ -78,19 +78,28 @@ fn may_act(write: &Write<'_>, row: &Row) -> Result<(), Fault> {
 
 /// The services of a token once nobody's reach limits it any more: those that its person has in full.
 fn services_after(policy: &Policy, row: &Row, token: &token::Row) -> Result<Services, Fault> {
-    let Reach::Granted(grants) = row.reach() else { return Ok(token.services.clone()) };
     let may = policy.scopes(&token.scope).unwrap_or_default();
     let may = may.minus(may.minus(policy.role(&row.role).unwrap_or_default()));
-    let whole = |permission: Permission| may.minus(policy.permission(permission)).is_empty();
+    if may.minus(policy.machines_own()) != may {
+        let why =
+            "can make automation tokens, which takes its person a password and would take a machine none";
+        return Err(not_convertible(token, why));
+    }
+    let Reach::Granted(grants) = row.reach() else { return Ok(token.services.clone()) };
+    // Giving itself up is about no service.
+    let there = may.minus(ActionSet::from_iter([Action::TOKEN_REVOKE_SELF]));
+    let whole = |permission: Permission| there.minus(policy.permission(permission)).is_empty();
     let services =
         grants.all().iter().filter(|(_, permission)| whole(*permission)).map(|(service, _)| *service);
     let within = services.filter(|service| token.services.contains(*service));
-    Services::only(within).map_err(|_| {
-        let why = format!(
-            "Token {} may do more than its person may on any of their services: as an automation token it would be \
-             wider. Make a new one instead",
-            token.id
-        );
-        Fault::invalid("token_not_convertible", why)
-    })
+    Services::only(within)
+        .map_err(|_| not_convertible(token, "may do more than its person may on any of their services"))
+}
+
+fn not_convertible(token: &token::Row, what: &str) -> Fault {
+    let why = format!(
+        "Token {} {what}: as an automation token it would be wider. Make a new one instead",
+        token.id
+    );
+    Fault::invalid("token_not_convertible", why)
 }

@@ -130,6 +130,12 @@ impl Policy {
         instead.map_or(action, |(_, machine)| *machine)
     }
 
+    /// What machines need where people need something else: worth nothing to a person, however they came by it.
+    #[must_use]
+    pub fn machines_own(&self) -> ActionSet {
+        self.marks.machine.iter().map(|(_, machine)| *machine).collect()
+    }
+
     /// What whoever may do `actions` may hand on: a person who makes automation tokens may let them make further ones.
     #[must_use]
     pub fn grantable(&self, actions: ActionSet) -> ActionSet {
