@@ -274,8 +274,10 @@ fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circum
 /// Scope and role both contain the action.
 fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(), Deny> {
     if !standing.scope.contains(action) {
-        let may_read_all = policy.reads().minus(standing.scope).is_empty();
-        return Err(if may_read_all { Deny::ReadOnly(action) } else { Deny::Scope(action) });
+        let has = |actions: ActionSet| actions.minus(standing.scope).is_empty();
+        // A scope of everything lacks only what must be named: that is no read only token.
+        let is_read_only = has(policy.reads()) && !has(policy.everything());
+        return Err(if is_read_only { Deny::ReadOnly(action) } else { Deny::Scope(action) });
     }
     if !standing.role.contains(action) {
         return Err(Deny::Role(action));
