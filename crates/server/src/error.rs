@@ -228,6 +228,10 @@ impl From<Fault> for Problem {
                 Self::bad_request("deleted", format!("{noun} '{id}' is deleted"))
             }
             Fault::Invalid { code, .. } => invalid(code, words),
+            // Somebody else may, so it is no conflict.
+            Fault::Refused { code: code @ ("not_yours_to_change" | "not_the_owner"), .. } => {
+                Self::new(StatusCode::FORBIDDEN, code, NOT_AUTHORIZED).detail(words)
+            }
             Fault::Refused { code, .. } => Self::new(StatusCode::CONFLICT, code, "Conflict").detail(words),
             Fault::VersionLocked { .. } => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "version_locked", "Version locked").detail(capitalised(&words))

@@ -60,7 +60,7 @@ pub(crate) async fn create(
             scope: scope(&fields)?,
             services: (!services.is_empty()).then_some(services),
             expires: expires(&fields)?,
-            idempotency: idempotency(&headers, &fields)?,
+            idempotency: idempotency(&headers, &fields, Kind::Automation)?,
         },
         role: role(&fields)?,
         tls_access: fields.flag("tls_access")?.unwrap_or(false),

@@ -184,7 +184,7 @@ fn order(headers: &HeaderMap, fields: &Fields) -> Result<Order, Problem> {
         // The contract writes "all services" as an empty list, and clients send one.
         services: (!services.is_empty()).then_some(services),
         expires: expires(fields)?,
-        idempotency: idempotency(headers, fields)?,
+        idempotency: idempotency(headers, fields, Kind::User)?,
     })
 }
 
@@ -220,8 +220,12 @@ pub(crate) fn expires(fields: &Fields) -> Result<Option<keygate_model::Timestamp
     }
 }
 
-/// `Idempotency-Key`, bound to everything in the body that makes the token what it is.
-pub(crate) fn idempotency(headers: &HeaderMap, fields: &Fields) -> Result<Option<Idempotency>, Problem> {
+/// `Idempotency-Key`, bound to the kind of token and to everything in the body that makes it what it is.
+pub(crate) fn idempotency(
+    headers: &HeaderMap,
+    fields: &Fields,
+    kind: Kind,
+) -> Result<Option<Idempotency>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     if key.is_empty() || key.len() > 255 {
         return Err(Problem::bad_request(
@@ -241,7 +245,7 @@ pub(crate) fn idempotency(headers: &HeaderMap, fields: &Fields) -> Result<Option
         "roles",
         "tls_access",
     ];
-    let body = json!(names.map(|name| fields.raw(name)));
+    let body = json!([format!("{kind:?}"), names.map(|name| fields.raw(name))]);
     Ok(Some(Idempotency::new(key.as_bytes(), body.to_string().as_bytes())))
 }
 

@@ -1,6 +1,7 @@
 //! The abuse cases of SECURITY-BAR §4 that this server has an answer to, each by its number. The contract decides the
 //! wire where the two disagree; `crates/server/src/error.rs` says how.
 
+use keygate_authority::service::NewService;
 use serde_json::{Value, json};
 
 use crate::house::Reply;
@@ -10,11 +11,18 @@ mod factor;
 mod lifecycle;
 mod login;
 mod order;
+mod privilege;
 mod storage;
+mod tenant;
 
 const CREDENTIALS: &str = "Provided credentials are missing or invalid";
 const NOT_AUTHORIZED: &str = "You are not authorized to perform this action";
 const INVALID_TOKEN: &str = "Bearer error=\"invalid_token\"";
+
+/// A service to do something with.
+pub(crate) fn shop() -> NewService {
+    NewService { name: "shop".to_owned(), ..NewService::default() }
+}
 
 /// Checks that this is exactly the answer, with the headers that every refusal carries.
 #[track_caller]

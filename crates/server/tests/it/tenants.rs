@@ -108,7 +108,7 @@ impl Twins {
 }
 
 /// An id as long as this one, of nothing.
-fn never(id: &str) -> String {
+pub(crate) fn never(id: &str) -> String {
     if id.contains(['.', ' ']) {
         return id.replacen("beta", "zeta", 1);
     }
