@@ -67,7 +67,7 @@ fn let_null_be_absence(schema: &mut Value) {
             }
             _ if member["$ref"].is_string() => *member = json!({ "anyOf": [member, { "type": "null" }] }),
             _ => {
-                if let Some(words) = member["enum"].as_array_mut() {
+                if let Some(words) = member.get_mut("enum").and_then(Value::as_array_mut) {
                     words.push(Value::Null);
                 }
             }
