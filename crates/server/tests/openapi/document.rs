@@ -23,13 +23,20 @@ pub(crate) fn document() -> Value {
     let mut paths = Map::new();
     let mut schemas = object(&about["schemas"]).clone();
     for part in &parts {
+        schemas.extend(object(&part["schemas"]).clone());
+    }
+    for part in &parts {
         for (on, source) in object(&part["paths"]) {
-            let operation = Source { on, source, about: &about, policy: &policy, examples: &examples };
+            let operation =
+                Source { on, source, about: &about, policy: &policy, examples: &examples, schemas: &schemas };
             let (method, path) = on.split_once(' ').expect("a method and a path");
             let methods = paths.entry(path.replace("{*", "{")).or_insert_with(|| json!({}));
             methods[method.to_lowercase()] = operation.build();
         }
-        schemas.extend(object(&part["schemas"]).clone());
+    }
+    let operations = parts.iter().flat_map(|part| object(&part["paths"]).values());
+    for name in operations.filter_map(|operation| operation["fields"].as_str()) {
+        let_null_be_absence(&mut schemas[name]);
     }
     schemas.insert("Code".to_owned(), door::codes());
     let head = HEAD.map(|name| (name.to_owned(), about[name].clone()));
@@ -44,6 +51,28 @@ pub(crate) fn document() -> Value {
     });
     document.insert("components".to_owned(), components);
     document.into()
+}
+
+/// In the fields of a request, JSON's null is a field that is absent.
+fn let_null_be_absence(schema: &mut Value) {
+    let required = schema["required"].clone();
+    let must_be = |name: &str| required.as_array().is_some_and(|names| names.contains(&name.into()));
+    for (name, member) in schema["properties"].as_object_mut().into_iter().flatten() {
+        let kind = member["type"].clone();
+        match &kind {
+            _ if must_be(name) => {}
+            Value::String(one) => member["type"] = json!([one, "null"]),
+            Value::Array(many) if !many.contains(&json!("null")) => {
+                member["type"] = many.iter().cloned().chain([json!("null")]).collect();
+            }
+            _ if member["$ref"].is_string() => *member = json!({ "anyOf": [member, { "type": "null" }] }),
+            _ => {
+                if let Some(words) = member.get_mut("enum").and_then(Value::as_array_mut) {
+                    words.push(Value::Null);
+                }
+            }
+        }
+    }
 }
 
 fn part(name: &str) -> Value {
@@ -66,6 +95,7 @@ struct Source<'s> {
     about: &'s Value,
     policy: &'s Policy,
     examples: &'s Value,
+    schemas: &'s Map<String, Value>,
 }
 
 impl Source<'_> {
@@ -119,7 +149,7 @@ impl Source<'_> {
         if fields.is_string() {
             let media = json!({ "schema": schema(fields) });
             let content = json!({ "application/x-www-form-urlencoded": media, "application/json": media });
-            return Some(json!({ "required": true, "content": content }));
+            return Some(json!({ "required": self.wants_fields(fields), "content": content }));
         }
         if document.is_null() {
             return None;
@@ -127,6 +157,12 @@ impl Source<'_> {
         let kind = document["type"].as_str().unwrap_or(JSON_API);
         let required = document["optional"] != true;
         Some(json!({ "required": required, "content": { kind: { "schema": schema(&document["schema"]) } } }))
+    }
+
+    /// Whether some field must be there, and so a body.
+    fn wants_fields(&self, name: &Value) -> bool {
+        let schema = &self.schemas[name.as_str().unwrap_or_default()];
+        schema["required"].as_array().is_some_and(|names| !names.is_empty())
     }
 
     fn responses(&self) -> Map<String, Value> {

@@ -69,7 +69,7 @@ pub(crate) fn needs(policy: &Policy, access: Option<Access>) -> Value {
     needs
 }
 
-fn having<'n>(names: Vec<&'n str>, action: Action, set: impl Fn(&str) -> Option<ActionSet>) -> Vec<&'n str> {
+fn having(names: Vec<&str>, action: Action, set: impl Fn(&str) -> Option<ActionSet>) -> Vec<&str> {
     names.into_iter().filter(|name| set(name).is_some_and(|set| set.contains(action))).collect()
 }
 

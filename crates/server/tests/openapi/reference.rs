@@ -173,6 +173,7 @@ fn named(schema: &Value) -> String {
             let one = if name == "Services" { "ListedService" } else { name.trim_end_matches('s') };
             format!("a list of [{one}](#{})", anchor(one))
         }
+        Some("MaybePermission") => "`full`, `read_only`, `purge_select`, `purge_all` or null".to_owned(),
         Some("PermissionWord") => "`full`, `read_only`, `purge_select` or `purge_all`".to_owned(),
         Some("PurgeIds") => "an object with the id of each key's purge, without a content type".to_owned(),
         Some(name) => format!("[{name}](#{})", anchor(name)),
@@ -183,6 +184,9 @@ fn named(schema: &Value) -> String {
 fn kind(schema: &Value) -> String {
     if let Some(words) = schema["enum"].as_array() {
         return words.iter().map(|word| word.to_string().replace('"', "`")).collect::<Vec<_>>().join(", ");
+    }
+    if let Some(one) = schema["anyOf"].get(0) {
+        return format!("{} or null", named(one));
     }
     if schema.get("const").is_some() {
         return format!("always `{}`", schema["const"]);
