@@ -24,7 +24,8 @@ const READS: [&str; 14] = [
     "billing:read",
 ];
 /// What concerns one service, or nothing but the token that asks and its kind. All else is about the whole account.
-const NARROW: [&str; 16] = [
+const NARROW: [&str; 17] = [
+    "service:activate",
     "token:create",
     "token:read",
     "token:revoke",

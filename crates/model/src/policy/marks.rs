@@ -69,12 +69,6 @@ impl Policy {
         self.marks.all
     }
 
-    /// What `*` means: every action but those that must be named.
-    #[must_use]
-    pub fn everything(&self) -> ActionSet {
-        self.marks.all_but_explicit()
-    }
-
     /// The actions that change nothing.
     #[must_use]
     pub fn reads(&self) -> ActionSet {
