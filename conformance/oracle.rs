@@ -1,11 +1,11 @@
 //! What the prose says (DESIGN §3, CONTRACT §1), written down as plainly as can be: no sets, no ids, no policy file, no
 //! call into the model but for the types of facts. Names stand for things throughout: a service is `{shop}`.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use keygate_model::{authorization::Permission, token::Kind, user::UserState};
 
-use crate::cases::{Answer, Caller, Facts, Owner, What};
+use crate::cases::{Answer, Caller, Facts, Owner, Token, What};
 
 const READS: [&str; 14] = [
     "token:read",
@@ -70,6 +70,9 @@ const WITHOUT_FACTOR: [&str; 6] = [
     "password:change",
     "factor:enrol",
 ];
+/// What somebody may do about themself, whatever they reach.
+const OWN: [&str; 5] =
+    ["user:update_self", "password:change", "password:reset", "factor:enrol", "factor:disable"];
 const FOR_PEOPLE: [&str; 3] = ["factor:enrol", "factor:disable", "customer:delete"];
 const MINT: &str = "automation_token:mint";
 const SCOPES: [&str; 5] = ["global", "global:read", "purge_select", "purge_all", MINT];
@@ -137,25 +140,35 @@ fn judge(facts: &Facts, caller: &Caller, client: Option<IpAddr>, what: &What) ->
     let granted = person.and_then(|user| user.limited.as_ref());
     let account = !NARROW.contains(&action);
     refuse(account && token.services.is_some(), "service_limited")?;
-    refuse(account && granted.is_some() && !READS.contains(&action), "service_limited")?;
+    refuse(
+        account && granted.is_some() && !READS.contains(&action) && !OWN.contains(&action),
+        "service_limited",
+    )?;
     if let Some(segment) = service {
-        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
-        refuse(
-            facts.services.get(name).is_none_or(|service| service.customer != *whose),
-            "service_not_found",
-        )?;
-        refuse(
-            token.services.as_ref().is_some_and(|list| !list.iter().any(|one| one == name)),
-            "service_not_granted",
-        )?;
-        if let Some(granted) = granted {
-            let permission = granted.get(name).ok_or("service_not_granted")?;
-            refuse(!permits(*permission, action), "insufficient_permission")?;
-        }
+        on_service(facts, token, granted, whose, segment, action)?;
     }
     let sudo = person.is_some() && token.sudo_until.is_some_and(|until| facts.at < until);
     refuse(FOR_PEOPLE.contains(&action) && !sudo, "interactive_only")?;
     refuse(["token:create", "automation_token:create"].contains(&action) && !sudo, "sudo_required")
+}
+
+/// Whether it may do this on the service that a path names.
+fn on_service(
+    facts: &Facts,
+    token: &Token,
+    granted: Option<&BTreeMap<String, Permission>>,
+    whose: &str,
+    segment: &str,
+    action: &str,
+) -> Result<(), &'static str> {
+    let refuse = |when: bool, code| if when { Err(code) } else { Ok(()) };
+    let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+    refuse(facts.services.get(name).is_none_or(|service| service.customer != whose), "service_not_found")?;
+    let listed = token.services.as_ref().is_none_or(|list| list.iter().any(|one| one == name));
+    refuse(!listed, "service_not_granted")?;
+    let Some(granted) = granted else { return Ok(()) };
+    let permission = granted.get(name).ok_or("service_not_granted")?;
+    refuse(!permits(*permission, action), "insufficient_permission")
 }
 
 fn scope_has(scope: &str, action: &str) -> bool {

@@ -288,7 +288,7 @@ fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(
     if standing.rules.forbids.contains(action) {
         return Err(Deny::Forbidden(action));
     }
-    let limited_person = *standing.reach != Reach::All && !policy.reads().contains(action);
+    let limited_person = *standing.reach != Reach::All && !policy.is_for_limited_people(action);
     if (standing.services.is_limited() || limited_person) && policy.is_account_wide(action) {
         return Err(Deny::Account(action));
     }

@@ -63,7 +63,6 @@ async fn who_wants_a_second_factor_of_everybody_has_one() {
 
 /// Somebody who is limited to services is a person like others: they can come to have what their customer wants of them.
 #[tokio::test]
-#[ignore = "the law refuses what is about oneself to people who are limited to services: reported, for the law's owner"]
 async fn who_is_limited_to_services_can_set_up_their_second_factor() {
     let house = House::new();
     let (ada, _) = house.boss("ada").await;

@@ -14,6 +14,9 @@ use keygate_model::{
 
 use crate::house::{House, at, noon, operator, said, seconds_later};
 
+/// Makes one key of a list wrong.
+type Spoil = fn(&mut Import);
+
 fn secret(nth: usize) -> String {
     format!("legacy-key-0123456789-{nth}")
 }
@@ -99,7 +102,7 @@ async fn one_that_is_not_right_keeps_all_out_and_is_named() {
     let gone = house.hire(ada.customer, "gone", "user", false).await;
     house.authority.delete_user(&operator(ada.customer), &at(noon()), gone.id).await.unwrap();
     let seen = house.count().await;
-    let odd: [(&str, fn(&mut Import)); 6] = [
+    let odd: [(&str, Spoil); 6] = [
         ("Scope must be", |import| import.scope = "root".to_owned()),
         ("expires_at is in the past", |import| import.expires = Expiry::At(noon())),
         ("Role must be", |import| import.owner = ImportOwner::Role("king".to_owned())),

@@ -12,6 +12,7 @@ pub(super) struct Marks {
     reads: ActionSet,
     sudo: ActionSet,
     account: ActionSet,
+    own: ActionSet,
     explicit: ActionSet,
     anywhere: ActionSet,
     unenrolled: ActionSet,
@@ -42,6 +43,7 @@ impl Marks {
             reads: marked(|line| line.read),
             sudo: marked(|line| line.sudo),
             account: marked(|line| line.account),
+            own: marked(|line| line.own),
             explicit: marked(|line| line.explicit),
             anywhere: marked(|line| line.anywhere),
             unenrolled: marked(|line| line.unenrolled),
@@ -91,6 +93,13 @@ impl Policy {
     #[must_use]
     pub fn is_account_wide(&self, action: Action) -> bool {
         self.marks.account.contains(action)
+    }
+
+    /// Whether an account-wide action is one that a person who is limited to services may do too: looking, and what is
+    /// about themself.
+    #[must_use]
+    pub fn is_for_limited_people(&self, action: Action) -> bool {
+        self.marks.reads.contains(action) || self.marks.own.contains(action)
     }
 
     /// Whether an action is in no `*`: a scope or role has it only by naming it.
