@@ -18,7 +18,7 @@ use crate::{
     origin::Origin,
     password::NewPassword,
     row,
-    token::refuse,
+    token::{self, refuse},
 };
 
 /// How long a link that sets a new password serves.
@@ -35,7 +35,8 @@ pub struct Reset {
 }
 
 impl Authority {
-    /// Changes a person's password. They show the old one; who comes without a token, their code too. With a permit, it
+    /// Changes a person's password. They show the old one; who comes without a token that was made with a code, and has a
+    /// second factor, their code too. With a permit, it
     /// must be that of the same person.
     ///
     /// # Errors
@@ -48,15 +49,27 @@ impl Authority {
         new: NewPassword,
     ) -> Result<Row, Fault> {
         permit.map_or(Ok(()), |permit| permit.proves(Action::PASSWORD_CHANGE))?;
+        if new.password == attempt.password {
+            return Err(Fault::invalid(
+                "password_unchanged",
+                "The new password is the old one; take another",
+            ));
+        }
         let asking = permit.and_then(acting_user);
-        let (login, has_permit) = (attempt.login.clone(), permit.is_some());
+        let (login, has_permit, has_code) = (attempt.login.clone(), permit.is_some(), attempt.otp.is_some());
         let _turn = self.limiter().turn(&login).await?;
         let checked = self.check(attempt, origin.now).await?;
         let (customer, name) = self.known_by(&login).await?;
         let hash = self.fit_password_of(customer, &login, &name, new).await;
         let actor = permit.map_or(Actor::Stranger, Permit::actor);
         let changed = self.change(actor, origin, move |mut write| {
-            let door = if has_permit { Door::Sudo { token_made_with_factor: true } } else { Door::Token };
+            let door = match actor {
+                Actor::Token { token, .. } if !has_code => {
+                    let token = row::find::<token::Row>(write.db(), write.keys(), token)?;
+                    Door::Sudo { token_made_with_factor: token.second_factor }
+                }
+                _ => Door::Token,
+            };
             match login::judge(&mut write, &checked, door)? {
                 Judged::CodeRequired => Err(LoginRefusal::CodeRequired.into()),
                 Judged::Refused(row, event, refusal) => refuse(write, row.map(|row| *row), &event, refusal),
