@@ -125,15 +125,16 @@ impl Authority {
         let permit = *permit;
         self.change(permit.actor(), origin, move |mut write| {
             let row = find_living(&write, &permit, user)?;
+            // First, whether they may go at all: who leads alone must not revoke their tokens for nothing.
+            let event = remove(&mut write, row, 0)?;
             let living = token::living_of(&write, user)?;
             if living > 0 {
                 let why = format!(
-                    "This user has {living} living tokens: revoke them first, or hand them over with \
+                    "This user has living tokens ({living}): revoke them first, or hand them over with \
                      `keygate user offboard`"
                 );
                 return Err(Fault::invalid("user_has_tokens", why));
             }
-            let event = remove(&mut write, row, 0)?;
             write.commit(&event, ())
         })
         .await
