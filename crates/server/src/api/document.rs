@@ -93,8 +93,15 @@ impl<'d> Resource<'d> {
     }
 
     /// The resources that it carries under this relation.
-    pub(crate) fn carried(self, name: &str) -> Vec<Resource<'d>> {
-        self.0["relationships"][name]["data"].as_array().into_iter().flatten().map(Resource).collect()
+    pub(crate) fn carried(self, name: &str) -> Result<Vec<Resource<'d>>, Problem> {
+        match &self.0["relationships"][name]["data"] {
+            Value::Null => Ok(Vec::new()),
+            Value::Array(items) => Ok(items.iter().map(Resource).collect()),
+            _ => {
+                let why = format!("relationships.{name}.data is a list of resources");
+                Err(Problem::bad_request("body_invalid", why))
+            }
+        }
     }
 }
 
