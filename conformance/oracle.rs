@@ -73,6 +73,9 @@ const WITHOUT_FACTOR: [&str; 6] = [
 /// What somebody may do about themself, whatever they reach.
 const OWN: [&str; 5] =
     ["user:update_self", "password:change", "password:reset", "factor:enrol", "factor:disable"];
+/// What nobody stands behind a machine to do.
+const NO_MACHINES: [&str; 6] =
+    ["token:create", "sudo:start", "user:read_self", "user:update_self", "password:change", "password:reset"];
 const FOR_PEOPLE: [&str; 3] = ["factor:enrol", "factor:disable", "customer:delete"];
 const MINT: &str = "automation_token:mint";
 const SCOPES: [&str; 5] = ["global", "global:read", "purge_select", "purge_all", MINT];
@@ -128,6 +131,7 @@ fn judge(facts: &Facts, caller: &Caller, client: Option<IpAddr>, what: &What) ->
     refuse(outside && action != "purge:key", "ip_not_allowed")?;
     let lacks_factor = customer.force_2fa && person.is_some_and(|user| !user.second_factor);
     refuse(lacks_factor && !WITHOUT_FACTOR.contains(&action), "two_factor_required")?;
+    refuse(person.is_none() && NO_MACHINES.contains(&action), "token_type_not_allowed")?;
     let in_scope = scopes.iter().any(|scope| scope_has(scope, action));
     refuse(!in_scope && action == MINT, "minting_not_allowed")?;
     refuse(!in_scope && scopes.contains(&"global:read"), "read_only")?;

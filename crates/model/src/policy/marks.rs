@@ -95,6 +95,12 @@ impl Policy {
         self.marks.account.contains(action)
     }
 
+    /// Whether an action is about the person who asks.
+    #[must_use]
+    pub fn is_own(&self, action: Action) -> bool {
+        self.marks.own.contains(action)
+    }
+
     /// Whether an account-wide action is one that a person who is limited to services may do too: looking, and what is
     /// about themself.
     #[must_use]
