@@ -123,3 +123,26 @@ impl<'d> Resource<'d> {
 pub(crate) fn answer(body: &Value) -> Response {
     ([(header::CONTENT_TYPE, HeaderValue::from_static(KIND))], body.to_string()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_client_says_is_overlooked_for_its_shape() {
+        let read = |text: &str| is_resource(&serde_json::from_str(text).unwrap());
+        assert!(read("{}") && read(r#"{"attributes":{},"relationships":null}"#));
+        for odd in [r#"{"attributes":["permission"]}"#, r#"{"relationships":"x"}"#, "[]", "null", "1"] {
+            assert!(!read(odd), "{odd}");
+        }
+        let carried = |text: &str| {
+            let value: Value = serde_json::from_str(text).unwrap();
+            Resource(&value).carried("services").map(|items| items.len()).ok()
+        };
+        assert_eq!(carried("{}"), Some(0));
+        assert_eq!(carried(r#"{"relationships":{"services":{"data":[{},{}]}}}"#), Some(2));
+        for odd in ["[]", r#"{"data":{}}"#, r#"{"data":["x"]}"#] {
+            assert_eq!(carried(&format!(r#"{{"relationships":{{"services":{odd}}}}}"#)), None, "{odd}");
+        }
+    }
+}

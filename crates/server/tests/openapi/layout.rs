@@ -18,6 +18,9 @@ fn write(value: &Value, indent: usize, before: usize, text: &mut String) {
         text.push_str(&line);
         return;
     }
+    if let Some(words) = value.as_array().filter(|items| items.iter().all(is_word)) {
+        return fill(words, indent, text);
+    }
     let (open, close) = if value.is_array() { ("[", "]") } else { ("{", "}") };
     text.push_str(open);
     for (nth, (name, member)) in members(value).into_iter().enumerate() {
@@ -27,6 +30,27 @@ fn write(value: &Value, indent: usize, before: usize, text: &mut String) {
         write(member, indent + 2, name.chars().count(), text);
     }
     text.push_str(&format!("\n{}{close}", " ".repeat(indent)));
+}
+
+fn is_word(value: &Value) -> bool {
+    !value.is_array() && !value.is_object()
+}
+
+/// A list of words, as many on a line as fit.
+fn fill(words: &[Value], indent: usize, text: &mut String) {
+    let inside = " ".repeat(indent + 2);
+    let mut line = inside.clone();
+    text.push_str("[\n");
+    for (nth, word) in words.iter().enumerate() {
+        let word = format!("{word}{}", if nth + 1 < words.len() { "," } else { "" });
+        if line.chars().count() + 1 + word.chars().count() > WIDTH {
+            text.push_str(&format!("{line}\n"));
+            line.clone_from(&inside);
+        }
+        let blank = if line.len() > inside.len() { " " } else { "" };
+        line.push_str(&format!("{blank}{word}"));
+    }
+    text.push_str(&format!("{line}\n{}]", " ".repeat(indent)));
 }
 
 fn on_a_line(value: &Value) -> String {
