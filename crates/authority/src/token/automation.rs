@@ -1,15 +1,15 @@
 //! Automation tokens: owned by the customer, so that nobody's departure breaks them (CONTRACT §10).
 
 use keygate_model::{
-    Action, Actor, Digest, Event, Permit, Policy, Services, TokenId, UserId, authorization::Reach, policy,
-    record::Owner,
+    Action, Actor, Digest, Event, Permit, Policy, Services, TokenId, UserId, authorization::Reach,
+    customer::CustomerState, policy, record::Owner,
 };
 
 use super::{
     Issued, Minted, Order, Row,
     create::{Parent, SCOPE, acting, asking},
 };
-use crate::{authority::Authority, fault::Fault, origin::Origin, row, user, write::Write};
+use crate::{authority::Authority, customer, fault::Fault, origin::Origin, row, user, write::Write};
 
 /// The most living automation tokens of a customer.
 const LIVING_MAX: i64 = 10_000;
@@ -75,9 +75,17 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
         return Err(Fault::Permit(keygate_model::permit::WrongPermit));
     };
     let asking = asking(write, token)?;
+    let house = row::find::<customer::Row>(write.db(), write.keys(), customer)?;
     let (creator, reach) = match user {
-        Some(user) => (Some(user), acting(write, customer, user)?.reach()),
-        None => (asking.creator, Reach::All),
+        Some(user) => {
+            let person = acting(write, customer, user)?;
+            still_may(policy, &house, &person.role, Action::AUTOMATION_TOKEN_CREATE)?;
+            (Some(user), person.reach())
+        }
+        None => {
+            still_may(policy, &house, asking.role().unwrap_or_default(), Action::AUTOMATION_TOKEN_MINT)?;
+            (asking.creator, Reach::All)
+        }
     };
     if role == policy::SUPERUSER {
         let known = policy.role_names().into_iter().filter(|name| *name != policy::SUPERUSER);
@@ -87,13 +95,20 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
     user::may_give(policy, write, permit, role)?;
     is_room(write, customer)?;
     Ok(Parent {
-        customer: row::find(write.db(), write.keys(), customer)?,
+        customer: house,
         owner: Owner::Customer { role: role.to_owned() },
         creator,
         token: Some(asking),
         reach,
         second_factor: false,
     })
+}
+
+/// Refuses whom the gate let in a moment ago and would not any more: a lower role or a rule that came first is seen.
+fn still_may(policy: &Policy, house: &customer::Row, role: &str, action: Action) -> Result<(), Fault> {
+    let has_role = policy.role(role).unwrap_or_default().contains(action);
+    let may = house.state == CustomerState::Active && !house.settings.rules().forbids.contains(action);
+    if has_role && may { Ok(()) } else { Err(Fault::Wider { excess: policy.name(action).to_owned() }) }
 }
 
 fn is_room(write: &Write<'_>, customer: keygate_model::CustomerId) -> Result<(), Fault> {
