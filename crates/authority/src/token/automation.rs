@@ -2,14 +2,14 @@
 
 use keygate_model::{
     Action, Actor, CustomerId, Digest, Event, Permit, Policy, Services, TokenId, UserId,
-    authorization::Reach, policy, record::Owner,
+    authorization::Reach, customer::CustomerState, policy, record::Owner,
 };
 
 use super::{
     Issued, Minted, Order, Row,
     create::{Parent, SCOPE, acting, asking},
 };
-use crate::{authority::Authority, fault::Fault, origin::Origin, row, user, write::Write};
+use crate::{authority::Authority, customer, fault::Fault, origin::Origin, row, user, write::Write};
 
 /// An automation token that somebody wants.
 #[derive(Clone, Debug)]
@@ -72,9 +72,17 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
         return Err(Fault::Permit(keygate_model::permit::WrongPermit));
     };
     let asking = asking(write, token)?;
+    let house = row::find::<customer::Row>(write.db(), write.keys(), customer)?;
     let (creator, reach) = match user {
-        Some(user) => (Some(user), acting(write, customer, user)?.reach()),
-        None => (asking.creator, Reach::All),
+        Some(user) => {
+            let person = acting(write, customer, user)?;
+            still_may(policy, &house, &person.role, Action::AUTOMATION_TOKEN_CREATE)?;
+            (Some(user), person.reach())
+        }
+        None => {
+            still_may(policy, &house, asking.role().unwrap_or_default(), Action::AUTOMATION_TOKEN_MINT)?;
+            (asking.creator, Reach::All)
+        }
     };
     if role == policy::SUPERUSER {
         let known = policy.role_names().into_iter().filter(|name| *name != policy::SUPERUSER);
@@ -83,13 +91,20 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
     }
     user::may_give(policy, write, permit, role)?;
     Ok(Parent {
-        customer: row::find(write.db(), write.keys(), customer)?,
+        customer: house,
         owner: Owner::Customer { role: role.to_owned() },
         creator,
         token: Some(asking),
         reach,
         second_factor: false,
     })
+}
+
+/// Refuses whom the gate let in a moment ago and would not any more: a lower role or a rule that came first is seen.
+fn still_may(policy: &Policy, house: &customer::Row, role: &str, action: Action) -> Result<(), Fault> {
+    let has_role = policy.role(role).unwrap_or_default().contains(action);
+    let may = house.state == CustomerState::Active && !house.settings.rules().forbids.contains(action);
+    if has_role && may { Ok(()) } else { Err(Fault::Wider { excess: policy.name(action).to_owned() }) }
 }
 
 /// How many living automation tokens a customer has.
