@@ -374,6 +374,15 @@ pub(crate) fn living_of(write: &Write<'_>, user: UserId) -> Result<i64, Fault> {
     Ok(select.query_row(living, |row| row.get(0))?)
 }
 
+/// How many living automation tokens a customer has.
+fn living_automation(write: &Write<'_>, customer: CustomerId) -> Result<i64, Fault> {
+    let mut select = write.db().prepare_cached(
+        "SELECT count(*) FROM tokens WHERE customer_id = $1 AND user_id IS NULL AND revoked_at = $2 AND expires_at > $3",
+    )?;
+    let living = params![customer.to_bytes(), NEVER, write.origin().now.micros()];
+    Ok(select.query_row(living, |row| row.get(0))?)
+}
+
 /// The role of a living automation token.
 pub(crate) fn role_of(write: &Write<'_>, id: TokenId) -> Result<String, Fault> {
     let row = row::find::<Row>(write.db(), write.keys(), id)?;

@@ -23,8 +23,6 @@ use clap::{Args, Parser, Subcommand};
 use keygate_authority::{Authority, Origin, Settings};
 use keygate_model::{Policy, policy::OWN_POLICY};
 
-pub(crate) use user::factor_entropy;
-
 use crate::{
     config,
     edge::{Clock, Rng},

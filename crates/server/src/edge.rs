@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
+use keygate_authority::factor::{FactorEntropy, RECOVERY_CODES};
 use keygate_model::Timestamp;
 use sha2::{Digest as _, Sha256};
 
@@ -82,6 +83,20 @@ impl Rng {
             }
         }
         Ok(bytes)
+    }
+}
+
+impl Rng {
+    /// Randomness for a new second factor.
+    ///
+    /// # Errors
+    /// [`NoEntropy`].
+    pub fn factor(&self) -> Result<FactorEntropy, NoEntropy> {
+        let mut recovery = [[0; 15]; RECOVERY_CODES];
+        for code in &mut recovery {
+            *code = self.bytes()?;
+        }
+        Ok(FactorEntropy { seed: self.bytes()?, nonce: self.bytes()?, recovery })
     }
 }
 

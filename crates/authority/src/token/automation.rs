@@ -1,8 +1,8 @@
 //! Automation tokens: owned by the customer, so that nobody's departure breaks them (CONTRACT §10).
 
 use keygate_model::{
-    Action, Actor, CustomerId, Digest, Event, Permit, Policy, Services, TokenId, UserId,
-    authorization::Reach, customer::CustomerState, policy, record::Owner,
+    Action, Actor, Digest, Event, Permit, Policy, Services, TokenId, UserId, authorization::Reach,
+    customer::CustomerState, policy, record::Owner,
 };
 
 use super::{
@@ -105,15 +105,6 @@ fn still_may(policy: &Policy, house: &customer::Row, role: &str, action: Action)
     let has_role = policy.role(role).unwrap_or_default().contains(action);
     let may = house.state == CustomerState::Active && !house.settings.rules().forbids.contains(action);
     if has_role && may { Ok(()) } else { Err(Fault::Wider { excess: policy.name(action).to_owned() }) }
-}
-
-/// How many living automation tokens a customer has.
-pub(super) fn living_automation(write: &Write<'_>, customer: CustomerId) -> Result<i64, Fault> {
-    let mut select = write.db().prepare_cached(
-        "SELECT count(*) FROM tokens WHERE customer_id = $1 AND user_id IS NULL AND revoked_at = $2 AND expires_at > $3",
-    )?;
-    let living = rusqlite::params![customer.to_bytes(), super::NEVER, write.origin().now.micros()];
-    Ok(select.query_row(living, |row| row.get(0))?)
 }
 
 /// A living token of this person.

@@ -10,7 +10,7 @@ use keygate_model::{
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
-use super::{Issued, Minted, Row, automation::living_automation, living_of};
+use super::{Issued, Minted, Row, living_automation, living_of};
 use crate::{
     authority::Authority,
     customer,

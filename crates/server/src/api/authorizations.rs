@@ -30,11 +30,7 @@ pub(crate) async fn list(
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let all = app.authority.authorizations(&caller.permit).await?;
     let address = format!("{}/service-authorizations", base_url(&app, &headers));
-    Ok(answer(&json!({
-        "data": page.of(&all).iter().map(authorization_json).collect::<Vec<_>>(),
-        "links": page.links(&address, all.len()),
-        "meta": page.meta(all.len()),
-    })))
+    Ok(answer(&page.document(&address, &all, authorization_json)))
 }
 
 /// One of them.

@@ -5,12 +5,12 @@ use keygate_authority::factor::FactorState;
 use serde_json::json;
 
 use super::{Ap, Reply};
-use crate::{body::Fields, caller::Caller, cli::factor_entropy, error::Problem};
+use crate::{body::Fields, caller::Caller, error::Problem};
 
 /// Sets one up, which waits for its first code. Seed and recovery codes are shown here and never again.
 pub(crate) async fn enrol(State(app): Ap, caller: Caller) -> Reply {
     let user = caller.user().ok_or_else(Problem::not_a_person)?;
-    let entropy = factor_entropy(&app.rng)?;
+    let entropy = app.rng.factor()?;
     let (permit, origin) = (&caller.permit, &caller.origin);
     let shown = app.authority.enrol_factor(permit, origin, user, entropy, FactorState::Waiting).await?;
     let codes: Vec<&str> = shown.recovery_codes.iter().map(|code| code.as_str()).collect();

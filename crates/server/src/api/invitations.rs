@@ -33,11 +33,7 @@ pub(crate) async fn list(
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let all = app.authority.invitations(&caller.permit).await?;
     let address = format!("{}/invitations", base_url(&app, &headers));
-    Ok(answer(&json!({
-        "data": page.of(&all).iter().map(invitation_json).collect::<Vec<_>>(),
-        "links": page.links(&address, all.len()),
-        "meta": page.meta(all.len()),
-    })))
+    Ok(answer(&page.document(&address, &all, invitation_json)))
 }
 
 /// Invites somebody. The code goes to them, never into an answer.

@@ -55,8 +55,17 @@ impl Page {
         })
     }
 
+    /// This page of a JSON:API list, with its links.
+    pub(crate) fn document<T>(&self, address: &str, all: &[T], show: impl Fn(&T) -> Value) -> Value {
+        json!({
+            "data": self.of(all).iter().map(show).collect::<Vec<_>>(),
+            "links": self.links(address, all.len()),
+            "meta": self.meta(all.len()),
+        })
+    }
+
     /// The `links` of a JSON:API list, with encoded brackets, as recorded (CONTRACT §17).
-    pub(crate) fn links(&self, address: &str, count: usize) -> Value {
+    fn links(&self, address: &str, count: usize) -> Value {
         let (size, last) = (self.size, self.pages(count));
         let link = |number: usize| format!("{address}?page%5Bnumber%5D={number}&page%5Bsize%5D={size}");
         let mut links = Map::new();

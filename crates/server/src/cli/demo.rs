@@ -157,7 +157,7 @@ async fn set(app: &App, address: SocketAddr, cache: SocketAddr) -> anyhow::Resul
         password: Some(NewPassword { password: Password::parse(PASSWORD)?, salt: app.rng.bytes()? }),
     };
     let person = app.authority.create_user(&permit, &origin, new).await?;
-    let entropy = super::user::factor_entropy(&app.rng)?;
+    let entropy = app.rng.factor()?;
     let seed = Zeroizing::new(entropy.seed.to_vec());
     let shown = app.authority.enrol_factor(&permit, &origin, person.id, entropy, FactorState::On).await?;
     let mut services = Vec::new();

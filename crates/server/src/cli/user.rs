@@ -9,7 +9,7 @@ use std::{io::Read as _, process::ExitCode};
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use keygate_authority::{
-    factor::{Enrolment, FactorEntropy, FactorState, RECOVERY_CODES},
+    factor::{Enrolment, FactorState, RECOVERY_CODES},
     password::{NewPassword, Password},
     user::NewUser,
 };
@@ -18,7 +18,6 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{Database, Desk, Shown, block_on, output};
-use crate::edge::{NoEntropy, Rng};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -134,7 +133,7 @@ impl Totp {
         let Desk { authority, rng, origin } = self.database.open()?;
         let user = authority.user_by_login(&login).await?;
         let permit = Permit::of_the_operator(user.customer);
-        let entropy = factor_entropy(&rng)?;
+        let entropy = rng.factor()?;
         let shown = authority.enrol_factor(&permit, &origin, user.id, entropy, FactorState::On).await?;
         if self.shown.json {
             output::json(&json!({
@@ -161,15 +160,6 @@ impl Totp {
 
 fn codes(shown: &Enrolment) -> [&str; RECOVERY_CODES] {
     std::array::from_fn(|n| shown.recovery_codes.get(n).map_or("", |code| code.as_str()))
-}
-
-/// Randomness for a new second factor.
-pub(crate) fn factor_entropy(rng: &Rng) -> Result<FactorEntropy, NoEntropy> {
-    let mut recovery = [[0; 15]; RECOVERY_CODES];
-    for code in &mut recovery {
-        *code = rng.bytes()?;
-    }
-    Ok(FactorEntropy { seed: rng.bytes()?, nonce: rng.bytes()?, recovery })
 }
 
 /// The password on standard input, without the line end that editors and `echo` add.
