@@ -10,6 +10,7 @@ async function main() {
     users.updateUserPasswordWithHttpInfo({ old_password, new_password: given.new_password });
   await step("wrong", () => change("not this one"));
   await step("change", () => change(given.password));
+  await step("reset", () => users.requestPasswordResetWithHttpInfo({ user_login: given.login }));
 }
 
 main();

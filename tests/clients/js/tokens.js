@@ -3,6 +3,12 @@
 const { Fastly, client, connect, given, step } = require("./steps");
 
 async function main() {
+  for (const [name, password] of [["first wrong", "not this one"], ["first", given.password]]) {
+    // By login and password as Basic authentication, and no token.
+    const nobody = connect();
+    Object.assign(nobody.authentications.username_and_password, { username: given.login, password });
+    await step(name, () => new Fastly.TokensApi(nobody).createTokenWithHttpInfo());
+  }
   const tokens = new Fastly.TokensApi(client);
   await step("create without sudo", () => tokens.createTokenWithHttpInfo());
   const login = { username: given.login, password: given.password };

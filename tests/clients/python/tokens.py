@@ -3,6 +3,9 @@ from fastly.api.tokens_api import TokensApi
 from fastly.model.sudo_request import SudoRequest
 from steps import client, connect, given, step, unchecked
 
+for name, password in [("first wrong", "not this one"), ("first", given["password"])]:
+    # By login and password as Basic authentication, and an empty token: without any the client fails.
+    unchecked(name, TokensApi(connect("", username=given["login"], password=password)).create_token)
 tokens = TokensApi(client)
 step("create without sudo", tokens.create_token)
 login = SudoRequest(username=given["login"], password=given["password"])

@@ -84,7 +84,7 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
             (asking.creator, Reach::All)
         }
     };
-    if role == policy::SUPERUSER {
+    if role == policy::SUPERUSER || policy.role(role).is_none() {
         let known = policy.role_names().into_iter().filter(|name| *name != policy::SUPERUSER);
         let why = format!("Role must be one of: {}", known.collect::<Vec<_>>().join(", "));
         return Err(Fault::invalid("role_invalid", why));

@@ -26,7 +26,8 @@ fn every_command_shows_an_example() {
     assert!(leaves.len() > 20);
     for leaf in leaves {
         let after = leaf.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(after.starts_with("Example:\n  "), "{}", leaf.get_name());
+        let shows = ["Example:\n  ", "Examples:\n  "].iter().any(|start| after.starts_with(start));
+        assert!(shows, "{}", leaf.get_name());
         assert!(leaf.get_about().is_some(), "{}", leaf.get_name());
     }
 }

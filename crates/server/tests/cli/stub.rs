@@ -1,4 +1,4 @@
-//! A server of canned answers, for what a healthy Keygate does not answer, or not yet.
+//! A server of canned answers, for what a healthy Keygate does not answer.
 
 use std::{
     io::{Read, Write},

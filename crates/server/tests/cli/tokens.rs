@@ -100,6 +100,88 @@ fn a_token_that_may_not_is_told_what_to_do() {
     assert!(misuse.fails(2).contains("an id is letters and digits"), "{}", misuse.err);
 }
 
+#[test]
+fn an_automation_token_is_made_in_sudo_listed_shown_and_revoked() {
+    let house = House::of_bob();
+    let wanted = ["--name", "ci", "--role", "engineer", "--scope", "purge_select", "--service", &house.shop];
+    let create =
+        [&["automation-token", "create", "--expires", "90d", "--password-stdin"], &wanted[..]].concat();
+    let wrong = house.run(&create, "not the password of Bob");
+    assert!(wrong.fails(1).contains("The password is not yours; nothing was made"), "{}", wrong.err);
+    let ran = house.run(&create, PASSWORD);
+    let secret = ran.ok().trim_end();
+    assert!(secret.starts_with("kga_") && house.is_alive(secret), "the secret alone: {}", ran.out);
+    assert!(ran.err.contains("Its secret is shown this once") && !ran.err.contains(secret), "{}", ran.err);
+
+    let list = house.json(&["automation-token", "list"]);
+    let [token] = &list["data"].as_array().expect("a list")[..] else { panic!("one token: {list}") };
+    assert_eq!([&token["name"], &token["role"], &token["scopes"]], ["ci", "engineer", "purge_select"]);
+    assert_eq!([&token["creator_id"], &token["services"]], [&json!(house.bob), &json!([house.shop])]);
+    let id = token["id"].as_str().expect("an id");
+    let table = house.run(&["automation-token", "list"], "");
+    let row = table.ok().lines().find(|line| line.starts_with(id)).expect("a row");
+    let cells: Vec<_> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(cells[..4], [id, "ci", "purge_select", "shop"]);
+    assert!(cells[4] == "just now" || cells[4].ends_with(" s ago"), "{row}");
+    assert_eq!(cells[5..], ["in 90 days"]);
+    let shown = house.run(&["automation-token", "show", id], "");
+    assert!(shown.ok().contains("ci") && shown.out.contains("engineer"), "{}", shown.out);
+    assert!(!shown.out.contains(secret), "{}", shown.out);
+    assert_eq!(house.json(&["automation-token", "show", id])["id"], id);
+
+    let gone = house.run(&["automation-token", "revoke", id], "");
+    assert_eq!(gone.ok(), format!("Token {id} is revoked.\n"));
+    assert!(!house.is_alive(secret));
+    assert_eq!(house.json(&["automation-token", "list"])["data"], json!([]));
+    let missing = house.run(&["automation-token", "show", &house.bob], "");
+    assert!(missing.fails(1).contains("There is no such thing"), "{}", missing.err);
+}
+
+#[test]
+fn an_automation_token_that_cannot_be_is_refused_with_the_reason() {
+    let house = House::of_bob();
+    let create = |flags: &[&str]| {
+        let args = [&["automation-token", "create", "--name", "ci", "--password-stdin"], flags].concat();
+        house.run(&args, PASSWORD).fails(1).to_owned()
+    };
+    for (flags, why) in [
+        (["--role", "pope"], "Role must be one of: billing, engineer, user\n"),
+        (["--scope", "everything"], "Scope must be one or more of: "),
+        (["--service", "nope"], "Cannot find service 'nope'"),
+        (["--role", "superuser"], "Role must be one of: billing, engineer, user\n"),
+    ] {
+        let told = create(&flags);
+        assert!(told.contains(why), "{flags:?}: {told}");
+    }
+    assert_eq!(house.json(&["automation-token", "list"])["data"], json!([]));
+    // The least there is, for everything, and for ever.
+    let args = ["automation-token", "create", "--name", "ci", "--json"];
+    let made: serde_json::Value = serde_json::from_str(house.run(&args, "").ok()).expect("JSON");
+    assert_eq!([&made["role"], &made["scope"], &made["expires_at"]], ["user", "global", ""]);
+}
+
+/// A machine's token does not make another one by a password: it has none.
+#[test]
+fn a_machine_is_told_that_it_is_none() {
+    let house = House::of_bob();
+    let secret =
+        house.json(&["automation-token", "create", "--name", "ci", "--password-stdin"])["access_token"]
+            .as_str()
+            .expect("a secret")
+            .to_owned();
+    let run = |args: &[&str]| {
+        let mut command = house.command(args);
+        command.env("KEYGATE_TOKEN", &secret);
+        Ran::of(command, PASSWORD)
+    };
+    let whoami = run(&["whoami"]);
+    assert!(whoami.ok().contains("ci"), "{}", whoami.out);
+    let refused = run(&["token", "create", "--name", "x", "--password-stdin"]);
+    assert!(refused.fails(1).contains("An automation token has no person behind it"), "{}", refused.err);
+    run(&["automation-token", "create", "--name", "x", "--password-stdin"]).fails(1);
+    assert_eq!(house.json(&["automation-token", "list"])["data"].as_array().map(Vec::len), Some(1));
+}
+
 /// The recorded answers of CONTRACT §10.
 #[test]
 fn automation_tokens_are_made_and_listed_page_by_page() {

@@ -10,6 +10,8 @@ use crate::{
 
 const NEW_PASSWORD: &str = "another horse & another battery";
 
+const LAST_PASSWORD: &str = "the last horse & the last battery";
+
 each_client!(current);
 each_client!(users);
 each_client!(password);
@@ -60,11 +62,13 @@ fn password(client: Client) {
     steps.assert_unread(&[]);
     assert!(matches!(steps.status("wrong"), Some(400 | 401 | 403)), "{steps}");
     assert_eq!(steps.ok("change", 200)["id"], json!(bob));
-    let logs_in = |password: &str| {
-        let body = json!({ "username": "bob@example.com", "password": password }).to_string();
-        house.server.send("POST", "/tokens", &[("Content-Type", "application/json")], &body).status
-    };
+    let logs_in = |password: &str| house.log_in("bob@example.com", password).status;
     assert_eq!([logs_in(PASSWORD), logs_in(NEW_PASSWORD)], [400, 200]);
+    assert_eq!(steps.ok("reset", 200)["status"], "ok");
+    let [letter] = &house.letters()[..] else { panic!("one letter: {:?}", house.letters()) };
+    assert_eq!(letter["to"], "bob@example.com");
+    assert_eq!(house.reset(letter, LAST_PASSWORD), 200);
+    assert_eq!([logs_in(NEW_PASSWORD), logs_in(LAST_PASSWORD)], [400, 200]);
 }
 
 fn customer(client: Client) {

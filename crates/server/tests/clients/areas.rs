@@ -59,6 +59,13 @@ fn every_area_has_a_script_of_each_client_and_every_script_an_area() {
 }
 
 #[test]
+fn every_area_is_on() {
+    for (area, route) in AREAS {
+        assert!(is_on(area), "{area}: the policy has no {route}");
+    }
+}
+
+#[test]
 fn parameters_of_routes_have_no_names_here() {
     assert_eq!(nameless("POST /service/{service}/purge"), "POST /service/{}/purge");
     assert!(is_on("purge") && is_on("tokens"));

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     client::{Client, each_client},
     house::{House, PASSWORD},
-    steps::texts,
+    steps::{Steps, texts},
 };
 
 const BOB: &str = "bob@example.com";
@@ -20,6 +20,7 @@ fn tokens(client: Client) {
     let more = json!({ "login": BOB, "user": bob, "token": fresh, "two_scopes": two_scopes_id });
     let Some(steps) = client.run("tokens", &house, more) else { return };
 
+    assert_first(&steps, &house, &bob);
     assert_eq!(
         steps.refused("create without sudo", 403)["msg"],
         "You must POST /sudo to access this endpoint"
@@ -73,7 +74,18 @@ fn tokens(client: Client) {
     }
     // What the client could not take in was made all the same.
     let living = house.get("/tokens", &fresh).json();
-    assert_eq!(texts(&living, "id").len(), 2 + usize::from(client == Client::Python), "{steps}");
+    assert_eq!(texts(&living, "id").len(), 3 + usize::from(client == Client::Python), "{steps}");
+}
+
+/// A first token of Bob's was made by password alone, as `Basic`.
+fn assert_first(steps: &Steps, house: &House, bob: &str) {
+    assert_eq!(steps.refused("first wrong", 400)["msg"], "invalid_grant");
+    let first = steps.ok("first", 200);
+    assert_eq!(
+        [&first["user_id"], &first["name"], &first["scope"]],
+        [&json!(bob), &json!("API token"), &json!("global")]
+    );
+    assert!(house.is_alive(first["access_token"].as_str().expect("a secret")), "{steps}");
 }
 
 /// A token of Bob's, who has no second factor.

@@ -11,8 +11,9 @@ use fastly_api::{
             list_users, update_customer,
         },
         user_api::{
-            CreateUserParams, DeleteUserParams, GetUserParams, UpdateUserParams, UpdateUserPasswordParams,
-            create_user, delete_user, get_current_user, get_user, update_user, update_user_password,
+            CreateUserParams, DeleteUserParams, GetUserParams, RequestPasswordResetParams, UpdateUserParams,
+            UpdateUserPasswordParams, create_user, delete_user, get_current_user, get_user,
+            request_password_reset, update_user, update_user_password,
         },
     },
     models::RoleUser,
@@ -57,6 +58,8 @@ pub async fn password(given: &Given) {
         let params = UpdateUserPasswordParams { old_password: Some(old), new_password };
         step(name, update_user_password(client, params)).await;
     }
+    let params = RequestPasswordResetParams { user_login: given.text("login") };
+    step("reset", request_password_reset(&mut given.client(), params)).await;
 }
 
 pub async fn customer(given: &Given) {

@@ -6,6 +6,7 @@ use fastly_api::apis::{
         RevokeAutomationTokenIdParams, create_automation_token, get_automation_token_id,
         get_automation_tokens_id_services, list_automation_tokens, revoke_automation_token_id,
     },
+    configuration::Configuration,
     sudo_api::{RequestSudoAccessParams, request_sudo_access},
     tokens_api::{
         BulkRevokeTokensParams, GetTokenParams, ListTokensCustomerParams, RevokeTokenParams,
@@ -18,6 +19,12 @@ use serde_json::json;
 use crate::steps::{Given, Told, model, plain, step};
 
 pub async fn tokens(given: &Given) {
+    for (name, password) in [("first wrong", "not this one".to_owned()), ("first", given.text("password"))] {
+        // By login and password as Basic authentication, and no token.
+        let basic_auth = Some((given.text("login"), Some(password)));
+        let mut nobody = Configuration { api_key: None, basic_auth, ..given.client() };
+        step(name, create_token(&mut nobody)).await;
+    }
     let client = &mut given.client();
     step("create without sudo", create_token(client)).await;
     let login = model(json!({ "username": given.text("login"), "password": given.text("password") }));
