@@ -152,7 +152,7 @@ impl Model {
 
     /// Whether whoever is behind a token stands in no way.
     fn person_may(&self, person: &Person, is: impl Fn(Set) -> bool, service: Option<ServiceId>) -> bool {
-        if self.is_sound(Flaw::NoLock) && !(person.active && !person.gone) {
+        if self.is_sound(Flaw::NoLock) && (!person.active || person.gone) {
             return false;
         }
         let lacks = self.force_factor && !person.has_factor && self.is_sound(Flaw::NoFactor);
