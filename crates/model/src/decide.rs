@@ -103,6 +103,8 @@ pub enum Deny {
     Unknown,
     /// A kind of token that this door does not take.
     Kind,
+    /// A machine asks for what is one person's own business.
+    Machine(Action),
     /// Its time is over.
     Expired {
         /// Which token.
@@ -157,7 +159,7 @@ impl Deny {
             Self::Scheme => "scheme_not_supported",
             Self::Malformed(_) => "token_malformed",
             Self::Unknown => "token_unknown",
-            Self::Kind => "token_type_not_allowed",
+            Self::Kind | Self::Machine(_) => "token_type_not_allowed",
             Self::Expired { .. } => "token_expired",
             Self::OwnerDisabled => "owner_disabled",
             Self::CustomerSuspended => "tenant_suspended",
@@ -276,7 +278,7 @@ fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circum
 /// Scope and role both contain the action.
 fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(), Deny> {
     if is_machine(standing.actor) && policy.is_own(action) && !policy.is_for_people(action) {
-        return Err(Deny::Kind);
+        return Err(Deny::Machine(action));
     }
     if !standing.scope.contains(action) {
         let may_read_all = policy.reads().minus(standing.scope).is_empty();

@@ -121,6 +121,7 @@ fn status(deny: Deny) -> StatusCode {
         Deny::Multiple
         | Deny::InUrl
         | Deny::Kind
+        | Deny::Machine(_)
         | Deny::CustomerSuspended
         | Deny::Network
         | Deny::FactorMissing

@@ -1,7 +1,7 @@
 //! Bodies: the same fields from a form or from JSON, whichever a client sends (CONTRACT §0.6).
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
@@ -30,13 +30,13 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let headers = request.headers().clone();
-        Self::parse(&headers, &collect(request).await?)
+        Self::parse(&headers, &collect(request.into_body()).await?)
     }
 }
 
 /// The whole body, within its limits.
-pub(crate) async fn collect(request: Request) -> Result<Bytes, Problem> {
-    let body = axum::body::to_bytes(request.into_body(), BODY_LEN_MAX);
+pub(crate) async fn collect(body: Body) -> Result<Bytes, Problem> {
+    let body = axum::body::to_bytes(body, BODY_LEN_MAX);
     match tokio::time::timeout(BODY_TIME_MAX, body).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(_)) => {

@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
+    body::Body,
     extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Version, header, request::Parts},
     middleware::Next,
@@ -19,6 +20,7 @@ use keygate_model::{
 
 use crate::{
     app::{App, text_of},
+    body,
     caller::Caller,
     edge::Stopwatch,
     error::{Code, Problem},
@@ -37,19 +39,27 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
     let watch = Stopwatch::start();
     let (mut parts, body) = request.into_parts();
     let origin = origin(&app, &parts);
-    let method = parts.method.clone();
+    let (method, version) = (parts.method.clone(), parts.version);
     let route = parts.extensions.get::<MatchedPath>().cloned();
     let mut left = None;
-    let mut response = match admit(&app, &parts, &origin, &mut left).await {
-        Ok(caller) => {
+    let admitted = admit(&app, &parts, &origin, &mut left).await;
+    // Read whatever the answer is: a connection with an unread body is closed behind the answer, and a client that uses it
+    // again finds it gone.
+    let body = body::collect(body).await;
+    let is_read = body.is_ok();
+    let mut response = match (admitted, body) {
+        (Ok(caller), Ok(body)) => {
             parts.extensions.insert(origin.clone());
             if let Some(caller) = caller {
                 parts.extensions.insert(caller);
             }
-            next.run(Request::from_parts(parts, body)).await
+            next.run(Request::from_parts(parts, Body::from(body))).await
         }
-        Err(problem) => problem.into_response(),
+        (Err(problem), _) | (Ok(_), Err(problem)) => problem.into_response(),
     };
+    if !is_read && version <= Version::HTTP_11 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         response = Problem::denied(Deny::NoRoute, app.gate.policy()).into_response();
     }

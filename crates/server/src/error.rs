@@ -122,6 +122,10 @@ impl Problem {
     fn forbidden(deny: Deny, policy: &Policy) -> Self {
         let forbidden = |msg: &str| Self::new(StatusCode::FORBIDDEN, deny.code(), msg);
         match deny {
+            Deny::Machine(action) => forbidden(NOT_AUTHORIZED).detail(format!(
+                "An automation token has no person behind it, and {} is a person's own business",
+                policy.name(action)
+            )),
             Deny::Kind => forbidden(NOT_AUTHORIZED).detail("This kind of token is not for the API"),
             Deny::CustomerSuspended => forbidden(NOT_AUTHORIZED).detail("This account is suspended"),
             Deny::Network => forbidden(NOT_AUTHORIZED).detail(

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use keygate_authority::{factor::FactorState, token::Order, user::Changes};
-use keygate_model::{Action, customer::CustomerState};
+use keygate_model::{Action, Deny, Verdict, customer::CustomerState};
 
 use crate::{
     ask::automation,
@@ -150,11 +150,8 @@ async fn a_machine_changes_nobody_s_password() {
     let house = House::new();
     let (_, root) = house.boss("ada").await;
     let bot = house.automation(&root, automation("engineer")).await.unwrap();
-    let permit = house.may(&bot, Action::PASSWORD_CHANGE);
-    let attempt = attempt("ada", PASSWORD, None);
-    let told =
-        house.authority.change_password(Some(&permit), &at(noon()), attempt, house.new_password(OTHER)).await;
-    assert_eq!(said(told), "Failed");
+    let told = house.verdict(&house.digest(bot.id), Action::PASSWORD_CHANGE, None);
+    assert_eq!(told, Verdict::Deny(Deny::Machine(Action::PASSWORD_CHANGE)));
 }
 
 #[tokio::test]

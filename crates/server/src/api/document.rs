@@ -22,7 +22,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = body::collect(request).await?;
+        let body = body::collect(request.into_body()).await?;
         let shape =
             || Problem::bad_request("body_invalid", r#"The body is a JSON:API document: {"data": …}"#);
         let body: Value = serde_json::from_slice(&body).map_err(|_| shape())?;

@@ -2,6 +2,7 @@
 //! its own, and plays the tutorial against it over HTTP, printing each `curl` line with its real answer and time.
 
 mod cache;
+mod machine;
 mod play;
 mod show;
 
@@ -21,7 +22,12 @@ use keygate_authority::{
     service::NewService,
     user::NewUser,
 };
-use keygate_model::{Permit, Policy, policy::OWN_POLICY, token::Brand, user::Login};
+use keygate_model::{
+    Permit, Policy, UserId,
+    policy::{OWN_POLICY, SUPERUSER},
+    token::Brand,
+    user::Login,
+};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
@@ -34,8 +40,9 @@ use crate::{
     serve,
 };
 
-/// The person of the demo, who exists nowhere else.
+/// The people of the demo, who exist nowhere else, and their password.
 const LOGIN: &str = "demo@keygate.example";
+const COLLEAGUE: &str = "colleague@keygate.example";
 const PASSWORD: &str = "a demo needs no good password";
 
 /// How the demo runs.
@@ -143,23 +150,29 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
     })?)
 }
 
+/// Adds a superuser.
+async fn add(app: &App, permit: &Permit, login: &str, name: &str) -> anyhow::Result<UserId> {
+    let new = NewUser {
+        id: app.user_id()?,
+        login: Login::parse(login)?,
+        name: name.to_owned(),
+        role: SUPERUSER.to_owned(),
+        limited: false,
+        password: Some(NewPassword { password: Password::parse(PASSWORD)?, salt: app.rng.bytes()? }),
+    };
+    Ok(app.authority.create_user(permit, &app.local_origin(), new).await?.id)
+}
+
 /// Makes the customer, the person and the services, as an operator would at the command line.
 async fn set(app: &App, address: SocketAddr, cache: SocketAddr) -> anyhow::Result<Stage> {
     let origin = app.local_origin();
     let customer = app.authority.create_customer(&origin, app.customer_id()?, "Demo").await?;
     let permit = Permit::of_the_operator(customer.id);
-    let new = NewUser {
-        id: app.user_id()?,
-        login: Login::parse(LOGIN)?,
-        name: "Demo Person".to_owned(),
-        role: "superuser".to_owned(),
-        limited: false,
-        password: Some(NewPassword { password: Password::parse(PASSWORD)?, salt: app.rng.bytes()? }),
-    };
-    let person = app.authority.create_user(&permit, &origin, new).await?;
+    let person = add(app, &permit, LOGIN, "Demo Person").await?;
+    add(app, &permit, COLLEAGUE, "Demo Colleague").await?;
     let entropy = app.rng.factor()?;
     let seed = Zeroizing::new(entropy.seed.to_vec());
-    let shown = app.authority.enrol_factor(&permit, &origin, person.id, entropy, FactorState::On).await?;
+    let shown = app.authority.enrol_factor(&permit, &origin, person, entropy, FactorState::On).await?;
     let mut services = Vec::new();
     for name in ["shop", "blog"] {
         let (domains, nodes) = (vec![format!("{name}.example")], vec![format!("http://{cache}")]);

@@ -1,8 +1,12 @@
 //! Asking a person for what nobody else may see: at the terminal without echo, or line by line from standard input.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::{
+    fs::File,
+    io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _},
+};
 
 use anyhow::{Context as _, bail};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 /// Where secrets come from.
@@ -22,14 +26,12 @@ impl Ask {
     pub(in crate::cli) fn secret(self, what: &str) -> anyhow::Result<Zeroizing<String>> {
         let secret = match self {
             Self::Stdin => line(what)?,
-            Self::Terminal => {
-                Zeroizing::new(rpassword::prompt_password(format!("{what}: ")).with_context(|| {
-                    format!(
-                        "There is no terminal to ask for the {} at; use --password-stdin",
-                        what.to_lowercase()
-                    )
-                })?)
-            }
+            Self::Terminal => at_terminal(what).with_context(|| {
+                format!(
+                    "There is no terminal to ask for the {} at; use --password-stdin",
+                    what.to_lowercase()
+                )
+            })?,
         };
         if secret.is_empty() {
             bail!("The {} is empty; nothing was sent", what.to_lowercase());
@@ -46,6 +48,42 @@ impl Ask {
         write!(prompt, "{what}: ")?;
         prompt.flush()?;
         Ok(line(what)?.trim().to_owned())
+    }
+}
+
+/// Asks at the terminal, whatever standard input is. The echo is off before the question stands there: who types at once,
+/// or pastes, is not shown either.
+fn at_terminal(what: &str) -> io::Result<Zeroizing<String>> {
+    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    let _quiet = Quiet::new(terminal.try_clone()?)?;
+    write!(terminal, "{what}: ")?;
+    terminal.flush()?;
+    let mut text = Zeroizing::new(String::new());
+    BufReader::new(terminal).read_line(&mut text)?;
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// A terminal that does not show what is typed, until this is dropped. The end of the line is shown.
+struct Quiet {
+    terminal: File,
+    before: Termios,
+}
+
+impl Quiet {
+    fn new(terminal: File) -> io::Result<Self> {
+        let before = tcgetattr(&terminal)?;
+        let mut modes = before.clone();
+        modes.local_modes.remove(LocalModes::ECHO);
+        modes.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(&terminal, OptionalActions::Now, &modes)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        // A terminal that has gone away needs no echo.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
 

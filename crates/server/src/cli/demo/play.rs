@@ -36,7 +36,7 @@ pub(super) struct Answer {
 }
 
 /// Plays calls and remembers whether each answered as it should.
-struct Player {
+pub(super) struct Player {
     client: Client<HttpConnector, Body>,
     good: bool,
 }
@@ -48,6 +48,7 @@ pub(super) async fn tutorial(app: &App, stage: &Stage) -> anyhow::Result<bool> {
     player.purge(stage, &purger).await?;
     player.be_refused(stage, &purger).await?;
     player.look_and_revoke(stage, &admin, &purger, &purger_id).await?;
+    player.outlive(stage, &admin).await?;
     let findings = app.authority.audit().await?;
     show::audit(&findings);
     player.good &= findings.bad.is_empty();
@@ -136,7 +137,12 @@ impl Player {
     }
 
     /// Makes a call, shows it, and holds its answer against what it should be.
-    async fn expect(&mut self, call: Call, status: StatusCode, says: &str) -> anyhow::Result<Value> {
+    pub(super) async fn expect(
+        &mut self,
+        call: Call,
+        status: StatusCode,
+        says: &str,
+    ) -> anyhow::Result<Value> {
         let answer = self.call(&call).await?;
         let seen = format!("{} {}", answer.cache.as_deref().unwrap_or_default(), answer.body);
         let good = answer.status == status && seen.contains(says);
@@ -176,7 +182,7 @@ impl Stage {
         Call { method: Method::POST, host: self.address, path: "/tokens".to_owned(), headers, form }
     }
 
-    fn api(&self, method: Method, path: &str, token: &str) -> Call {
+    pub(super) fn api(&self, method: Method, path: &str, token: &str) -> Call {
         let headers = vec![("Fastly-Key", token.to_owned())];
         Call { method, host: self.address, path: path.to_owned(), headers, form: Vec::new() }
     }

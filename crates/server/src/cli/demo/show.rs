@@ -64,7 +64,7 @@ pub(super) fn events(log: &Value) {
 }
 
 pub(super) fn audit(findings: &Findings) {
-    chapter(6, "Prove that the log is whole");
+    chapter(7, "Prove that the log is whole");
     let Findings { events, rows, bad } = findings;
     let mark = if bad.is_empty() { paint(GREEN, "✓") } else { paint(RED, "✗") };
     line(format_args!(
