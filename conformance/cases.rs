@@ -1,9 +1,14 @@
 //! The cases of this directory as types, for every runner that judges by them: README.md beside this file has the
 //! format. Include it as a module; it knows the model and nothing else.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
-use keygate_model::{Timestamp, token::Kind, user::UserState};
+use keygate_model::{Timestamp, authorization::Permission, token::Kind, user::UserState};
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// One file: what is true, and what follows from it. Every case starts from the facts again.
@@ -27,11 +32,19 @@ pub(crate) struct Facts {
     pub(crate) tokens: BTreeMap<String, Token>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Customer {
     #[serde(default)]
     pub(crate) suspended: bool,
+    /// Where its tokens may be used from, as the wire has it. None: anywhere.
+    pub(crate) networks: Option<String>,
+    /// The names of the actions that it has switched off.
+    #[serde(default)]
+    pub(crate) forbids: Vec<String>,
+    /// It wants a second factor of its people.
+    #[serde(default)]
+    pub(crate) force_2fa: bool,
     /// The gate has not been told of it.
     #[serde(default)]
     pub(crate) unheard: bool,
@@ -44,6 +57,10 @@ pub(crate) struct User {
     pub(crate) role: String,
     #[serde(default = "active", deserialize_with = "user_state")]
     pub(crate) state: UserState,
+    /// What they may do on which service. None: they are not limited to services.
+    pub(crate) limited: Option<BTreeMap<String, Permission>>,
+    #[serde(default)]
+    pub(crate) second_factor: bool,
     /// The gate has not been told of them.
     #[serde(default)]
     pub(crate) unheard: bool,
@@ -69,6 +86,9 @@ pub(crate) struct Token {
     /// Not written: what its owner implies.
     #[serde(default, deserialize_with = "some_kind")]
     pub(crate) kind: Option<Kind>,
+    /// Its secret was made elsewhere.
+    #[serde(default)]
+    pub(crate) foreign: bool,
     #[serde(default)]
     pub(crate) revoked: bool,
 }
@@ -91,6 +111,8 @@ pub(crate) struct Automation {
 /// One case: who, what, and the answer that must come.
 pub(crate) struct Case {
     pub(crate) caller: Caller,
+    /// From where. None: nobody knows.
+    pub(crate) client: Option<IpAddr>,
     pub(crate) what: What,
     pub(crate) answer: Answer,
 }
@@ -217,18 +239,31 @@ impl Facts {
             if token.services.as_ref().is_some_and(Vec::is_empty) {
                 return Err("an empty list of services: leave it out for all".to_owned());
             }
+            if token.foreign && token.kind.is_some() {
+                return Err("a secret that was made elsewhere says nothing of its kind".to_owned());
+            }
             token.services.iter().flatten().try_for_each(|name| known(&self.services, name))?;
+        }
+        for user in self.users.values() {
+            user.limited.iter().flatten().try_for_each(|(name, _)| known(&self.services, name))?;
         }
         customers.into_iter().try_for_each(|name| known(&self.customers, name))
     }
 }
 
 impl Case {
-    /// Reads `token METHOD /path` or `token do action`. The path is everything that remains, blanks included.
+    /// Reads `token METHOD /path` or `token do action`, the token with its address or without: `token@192.0.2.7`. The path is everything that remains, blanks included.
     fn read(line: &str, answer: Answer, facts: &Facts) -> Result<Self, String> {
         let mut words = line.splitn(3, ' ');
         let (Some(caller), Some(verb), Some(object)) = (words.next(), words.next(), words.next()) else {
             return Err(format!("{line:?} is not `token METHOD path`"));
+        };
+        let (caller, client) = match caller.split_once('@') {
+            None => (caller, Some(LOCALHOST)),
+            Some((caller, "nowhere")) if verb == "do" => (caller, None),
+            Some((caller, address)) => {
+                (caller, Some(address.parse().map_err(|_| format!("{address:?} is no address"))?))
+            }
         };
         let caller = match caller {
             "unknown" => Caller::Unknown,
@@ -248,9 +283,12 @@ impl Case {
             "do" => What::Action(object.to_owned()),
             _ => What::Request { method: verb.to_owned(), path: object.to_owned() },
         };
-        Ok(Self { caller, what, answer })
+        Ok(Self { caller, client, what, answer })
     }
 }
+
+/// From where a case asks that does not say.
+pub(crate) const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// A file as it is written.
 #[derive(Deserialize)]
@@ -378,6 +416,10 @@ mod tests {
             "tokens: { unknown: { owner: { customer: acme, role: user }, scope: global } }",
             "allow: [key GET /tokens]",
             "allow: [unknown GET]",
+            "allow: ['unknown@ GET /tokens']",
+            "allow: ['unknown@nowhere GET /tokens']",
+            "users: { ada: { customer: acme, role: user, limited: { blog: full } } }",
+            "users: { ada: { customer: acme, role: user, limited: { shop: all } } }",
             "allow: ['unknown GET /service/{blog}']",
         ] {
             assert!(with(line).is_err(), "{line}");

@@ -30,6 +30,7 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 
 /// What a person typed, in NFKC so that every keyboard's spelling of it is the same. Wiped when dropped.
+#[derive(PartialEq, Eq)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {

@@ -38,9 +38,10 @@ fn judge(file: &CaseFile, policy: &Arc<Policy>) -> Vec<String> {
     let worlds = Feed::ALL.map(|feed| World::new(&file.facts, Arc::clone(policy), feed));
     let mut wrong = Vec::new();
     for case in &file.cases {
-        let mut answers = vec![("the oracle".to_owned(), oracle(&file.facts, &case.caller, &case.what))];
+        let mut answers =
+            vec![("the oracle".to_owned(), oracle(&file.facts, &case.caller, case.client, &case.what))];
         for world in &worlds {
-            let (by_law, by_gate) = world.verdicts(&case.caller, &case.what);
+            let (by_law, by_gate) = world.verdicts(&case.caller, case.client, &case.what);
             answers.push(("decide".to_owned(), world.answer(&case.what, by_law)));
             answers.push((format!("the gate ({:?})", world.feed), world.answer(&case.what, by_gate)));
             if by_law != by_gate {
@@ -59,5 +60,5 @@ fn judge(file: &CaseFile, policy: &Arc<Policy>) -> Vec<String> {
 }
 
 fn line(case: &Case) -> String {
-    format!("{:?} {:?}", case.caller, case.what)
+    format!("{:?} {:?} {:?}", case.caller, case.client, case.what)
 }

@@ -238,10 +238,12 @@ pub fn decide(policy: &Policy, standing: &Standing<'_>, want: &Want, at: Circums
 
 /// What is asked of this actor: a machine needs another action for some of what a person does in sudo.
 fn asked(policy: &Policy, actor: Actor, action: Action) -> Action {
-    match actor {
-        Actor::Token { user: None, .. } => policy.for_machines(action),
-        _ => action,
-    }
+    if is_machine(actor) { policy.for_machines(action) } else { action }
+}
+
+/// Whether nobody stands behind it.
+fn is_machine(actor: Actor) -> bool {
+    matches!(actor, Actor::Token { user: None, .. })
 }
 
 /// The credential, its owner and its customer may act at all.
@@ -273,11 +275,17 @@ fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circum
 
 /// Scope and role both contain the action.
 fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(), Deny> {
+    if is_machine(standing.actor) && policy.is_own(action) && !policy.is_for_people(action) {
+        return Err(Deny::Kind);
+    }
     if !standing.scope.contains(action) {
-        let has = |actions: ActionSet| actions.minus(standing.scope).is_empty();
-        // A scope of everything lacks only what must be named: that is no read only token.
-        let is_read_only = has(policy.reads()) && !has(policy.everything());
-        return Err(if is_read_only { Deny::ReadOnly(action) } else { Deny::Scope(action) });
+        let may_read_all = policy.reads().minus(standing.scope).is_empty();
+        // Of what no `*` contains, no token that may read is told that it only reads.
+        return Err(if may_read_all && !policy.must_be_named(action) {
+            Deny::ReadOnly(action)
+        } else {
+            Deny::Scope(action)
+        });
     }
     if !standing.role.contains(action) {
         return Err(Deny::Role(action));
@@ -285,7 +293,7 @@ fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(
     if standing.rules.forbids.contains(action) {
         return Err(Deny::Forbidden(action));
     }
-    let limited_person = *standing.reach != Reach::All && !policy.reads().contains(action);
+    let limited_person = *standing.reach != Reach::All && !policy.is_for_limited_people(action);
     if (standing.services.is_limited() || limited_person) && policy.is_account_wide(action) {
         return Err(Deny::Account(action));
     }
@@ -319,7 +327,8 @@ fn reachable(
 
 /// A password was shown lately, where the action needs that.
 fn in_sudo(policy: &Policy, standing: &Standing<'_>, action: Action, now: Timestamp) -> Result<(), Deny> {
-    let in_sudo = standing.sudo_until.is_some_and(|until| now < until);
+    // Sudo is a person's: whatever is said of a machine, nobody has shown a password.
+    let in_sudo = !is_machine(standing.actor) && standing.sudo_until.is_some_and(|until| now < until);
     if policy.is_for_people(action) && !in_sudo {
         return Err(Deny::Interactive);
     }

@@ -1,6 +1,6 @@
 //! Changing a customer: its settings, what is known about it, its contacts.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, ops::RangeInclusive};
 
 use keygate_model::{
     Action, Actor, Event, Networks, Permit, UserId, customer::CustomerState, user::UserState,
@@ -44,6 +44,9 @@ pub struct NewContact {
     pub user: Option<UserId>,
 }
 
+/// What the longest life of a token may be set to, in days: a day to ten years, which is the most there is anyway.
+const LIFE_DAYS: RangeInclusive<u32> = 1..=3650;
+
 /// The kinds of contacts.
 const CONTACT_KINDS: [&str; 6] =
     ["primary", "billing", "technical", "security", "emergency", "general compliance"];
@@ -55,7 +58,7 @@ impl Authority {
     /// Changes a customer. Its tokens follow at once.
     ///
     /// # Errors
-    /// `name_invalid`; `ip_whitelist_excludes_you`, `two_factor_missing` where the change would lock out who asks;
+    /// `name_invalid`, `token_lifetime_invalid`; `ip_whitelist_excludes_you`, `two_factor_missing` where the change would lock out who asks;
     /// storage faults.
     pub async fn update_customer(
         &self,
@@ -154,6 +157,10 @@ impl Changes {
         settings.automation_token_makers =
             self.automation_token_makers.unwrap_or(settings.automation_token_makers);
         if let Some(days) = self.token_lifetime_max_days {
+            if days.is_some_and(|days| !LIFE_DAYS.contains(&days)) {
+                let why = format!("token_lifetime_max_days is {} to {}", LIFE_DAYS.start(), LIFE_DAYS.end());
+                return Err(Fault::invalid("token_lifetime_invalid", why));
+            }
             settings.token_lifetime_max_days = days;
         }
         for (name, value) in &self.profile {

@@ -1,8 +1,8 @@
 //! Automation tokens: owned by the customer, so that nobody's departure breaks them (CONTRACT §10).
 
 use keygate_model::{
-    Action, Actor, Digest, Event, Permit, Policy, Services, TokenId, UserId, authorization::Reach,
-    customer::CustomerState, policy, record::Owner,
+    Action, Actor, CustomerId, Digest, Event, Permit, Policy, Services, TokenId, UserId,
+    authorization::Reach, customer::CustomerState, policy, record::Owner,
 };
 
 use super::{
@@ -10,9 +10,6 @@ use super::{
     create::{Parent, SCOPE, acting, asking},
 };
 use crate::{authority::Authority, customer, fault::Fault, origin::Origin, row, user, write::Write};
-
-/// The most living automation tokens of a customer.
-const LIVING_MAX: i64 = 10_000;
 
 /// An automation token that somebody wants.
 #[derive(Clone, Debug)]
@@ -93,7 +90,6 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
         return Err(Fault::invalid("role_invalid", why));
     }
     user::may_give(policy, write, permit, role)?;
-    is_room(write, customer)?;
     Ok(Parent {
         customer: house,
         owner: Owner::Customer { role: role.to_owned() },
@@ -111,17 +107,13 @@ fn still_may(policy: &Policy, house: &customer::Row, role: &str, action: Action)
     if has_role && may { Ok(()) } else { Err(Fault::Wider { excess: policy.name(action).to_owned() }) }
 }
 
-fn is_room(write: &Write<'_>, customer: keygate_model::CustomerId) -> Result<(), Fault> {
+/// How many living automation tokens a customer has.
+pub(super) fn living_automation(write: &Write<'_>, customer: CustomerId) -> Result<i64, Fault> {
     let mut select = write.db().prepare_cached(
         "SELECT count(*) FROM tokens WHERE customer_id = $1 AND user_id IS NULL AND revoked_at = $2 AND expires_at > $3",
     )?;
     let living = rusqlite::params![customer.to_bytes(), super::NEVER, write.origin().now.micros()];
-    let living: i64 = select.query_row(living, |row| row.get(0))?;
-    if living < LIVING_MAX {
-        return Ok(());
-    }
-    let why = format!("There are {living} automation tokens, the most there may be; revoke some first");
-    Err(Fault::invalid("token_limit_reached", why))
+    Ok(select.query_row(living, |row| row.get(0))?)
 }
 
 /// A living token of this person.

@@ -10,7 +10,7 @@ use keygate_model::{
 use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
-use super::{Issued, Minted, Row, living_of};
+use super::{Issued, Minted, Row, automation::living_automation, living_of};
 use crate::{
     authority::Authority,
     customer,
@@ -29,6 +29,9 @@ pub(super) const SCOPE: &str = "global";
 
 /// The most living tokens of one person (CONTRACT §1).
 const LIVING_MAX: i64 = 100;
+
+/// The most living automation tokens of a customer.
+const AUTOMATION_LIVING_MAX: i64 = 10_000;
 
 /// The longest life of a token that has an end: ten years.
 const LIFE_SECONDS_MAX: i64 = 10 * 366 * 24 * 3600;
@@ -156,20 +159,19 @@ pub(super) fn asking(write: &Write<'_>, token: TokenId) -> Result<Row, Fault> {
     if row.revoked_at.is_none() { Ok(row) } else { Err(Fault::missing(token)) }
 }
 
-/// The person who asks, read in the writer: a lock that came first is seen.
+/// The person who asks, read in the writer: a lock that came first is seen. Who must change their password makes no token
+/// before.
 pub(super) fn acting(write: &Write<'_>, customer: CustomerId, user: UserId) -> Result<user::Row, Fault> {
     let person = user::find_in(write.db(), write.keys(), customer, user)?;
-    if person.state == UserState::Active { Ok(person) } else { Err(Fault::missing(user)) }
+    if person.state != UserState::Active {
+        return Err(Fault::missing(user));
+    }
+    if person.must_change { Err(LoginRefusal::PasswordExpired.into()) } else { Ok(person) }
 }
 
 impl Parent {
     /// A person, for a token of their own.
     fn of_person(write: &Write<'_>, person: &user::Row, token: Option<Row>) -> Result<Self, Fault> {
-        let living = living_of(write, person.id)?;
-        if living >= LIVING_MAX {
-            let why = format!("You have {living} active tokens, the most there may be; revoke one first");
-            return Err(Fault::invalid("token_limit_reached", why));
-        }
         Ok(Self {
             customer: row::find(write.db(), write.keys(), person.customer)?,
             owner: Owner::User(person.id),
@@ -179,6 +181,19 @@ impl Parent {
             reach: Reach::All,
             second_factor: person.has_factor(),
         })
+    }
+
+    /// Whether there may be one more of such tokens.
+    fn has_room(&self, write: &Write<'_>) -> Result<(), Fault> {
+        let (living, most) = match self.owner {
+            Owner::User(user) => (living_of(write, user)?, LIVING_MAX),
+            Owner::Customer { .. } => (living_automation(write, self.customer.id)?, AUTOMATION_LIVING_MAX),
+        };
+        if living < most {
+            return Ok(());
+        }
+        let why = format!("There are {living} active tokens, the most there may be; revoke one first");
+        Err(Fault::invalid("token_limit_reached", why))
     }
 
     /// Whose idempotency keys these are: the person's, or the machine's.
@@ -227,6 +242,10 @@ impl Order {
         minted: &Minted,
         nth: i64,
     ) -> Result<Row, Fault> {
+        if let Some(idempotency) = &self.idempotency {
+            remember(write, parent.asks(), idempotency, minted)?;
+        }
+        parent.has_room(write)?;
         let now = write.origin().now;
         let ceiling = parent.token.as_ref();
         let row = Row {
@@ -249,9 +268,6 @@ impl Order {
             revoked_at: None,
             position: write.position_of(nth),
         };
-        if let Some(idempotency) = &self.idempotency {
-            remember(write, parent.asks(), idempotency, minted)?;
-        }
         Ok(row)
     }
 }

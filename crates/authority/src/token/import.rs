@@ -1,9 +1,12 @@
 //! Taking over API keys that exist already: they work as they are, so nobody has to re-issue on day one (DESIGN §4).
 
+use std::collections::HashMap;
+
 use keygate_model::{
     Action, Digest, Event, Expiry, Permit, Policy, ServiceId, Services, Timestamp, TokenId, UserId,
     record::Owner,
     token::{Brand, is_foreign, is_like_ours},
+    user::UserState,
 };
 
 use super::Row;
@@ -88,10 +91,15 @@ impl Authority {
         permit.proves(Action::AUTOMATION_TOKEN_CREATE)?;
         let (permit, policy, count) = (*permit, self.policy_handle(), imports.len());
         let imported = self.change(permit.actor(), origin, move |mut write| {
-            let mut events = Vec::with_capacity(count);
+            let (mut events, mut seen) = (Vec::with_capacity(count), HashMap::with_capacity(count));
             for (nth, import) in imports.into_iter().enumerate() {
+                // Of two in one list the second is looked for here: the row of the first is ahead of its event.
+                let first = seen.insert(import.secret.0, import.id);
                 let row = import.row(&policy, &write, &permit, nth as i64);
                 let saved = row.and_then(|row| {
+                    if let Some(first) = first {
+                        return Err(Fault::Taken { noun: "token", what: first.to_string() });
+                    }
                     row.digest_is_free(&write)?;
                     row.save(&mut write)?;
                     Ok(Event::ApiKeyCreate(row.told()))
@@ -131,7 +139,9 @@ impl Import {
         }
         let owner = match self.owner {
             ImportOwner::User(id) => {
-                user::find_in(write.db(), write.keys(), customer, id)?;
+                if user::find_in(write.db(), write.keys(), customer, id)?.state == UserState::Deleted {
+                    return Err(Fault::missing(id));
+                }
                 Owner::User(id)
             }
             ImportOwner::Role(role) => {

@@ -229,8 +229,9 @@ fn find(db: &Connection, keys: &Keys, permit: &Permit, id: AuthorizationId) -> R
     let row = row::find::<Row>(db, keys, UserId::from_bytes(found.get(0)?))?;
     // The index is not sealed, the row is.
     let place = row.grants.iter().position(|grant| grant.id == id);
+    let is_there = row.customer == permit.customer() && row.state != UserState::Deleted;
     match place {
-        Some(place) if row.customer == permit.customer() => Ok((row, place)),
+        Some(place) if is_there => Ok((row, place)),
         _ => Err(Fault::missing(id)),
     }
 }

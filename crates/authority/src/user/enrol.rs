@@ -5,7 +5,10 @@ use keygate_model::{
     otp::{MalformedOtp, Otp},
 };
 
-use super::{acting_user, find_in, update::is_not_last};
+use super::{
+    acting_user, find_in,
+    update::{find_living, is_not_last},
+};
 use crate::{
     authority::Authority,
     customer,
@@ -31,9 +34,9 @@ impl Authority {
         state: FactorState,
     ) -> Result<Enrolment, Fault> {
         may_enrol(permit, user, state)?;
-        let customer = permit.customer();
+        let (permit, customer) = (*permit, permit.customer());
         self.change(permit.actor(), origin, move |mut write| {
-            let mut row = find_in(write.db(), write.keys(), customer, user)?;
+            let mut row = find_living(&write, &permit, user)?;
             if state == FactorState::Waiting && row.has_factor() {
                 let why = "A second factor is in force; a new one may not wait in its place";
                 return Err(Fault::invalid("factor_in_force", why));

@@ -6,7 +6,10 @@ use keygate_model::{
     user::UserState,
 };
 
-use super::{Row, find_in, update::remove};
+use super::{
+    Row,
+    update::{find_living, remove},
+};
 use crate::{authority::Authority, customer, fault::Fault, origin::Origin, row, token, write::Write};
 
 /// A token that has become the customer's.
@@ -37,7 +40,7 @@ impl Authority {
         permit.proves(Action::USER_DELETE)?;
         let (permit, policy) = (*permit, self.policy_handle());
         self.change(permit.actor(), origin, move |mut write| {
-            let row = find_in(write.db(), write.keys(), permit.customer(), user)?;
+            let row = find_living(&write, &permit, user)?;
             if !convert.is_empty() {
                 may_act(&write, &row)?;
             }
@@ -47,7 +50,6 @@ impl Authority {
                     continue;
                 }
                 let token = token::find_living_of(&write, user, id)?;
-                makes_none(&policy, &row, &token)?;
                 let services = services_after(&policy, &row, &token)?;
                 let event = token::convert(&mut write, token, &row.role, services, events.len() as i64)?;
                 if let Event::TokenConvert { now, .. } = &event {
@@ -74,36 +76,30 @@ fn may_act(write: &Write<'_>, row: &Row) -> Result<(), Fault> {
     Err(Fault::refused("owner_disabled", why))
 }
 
-/// Refuses a token that could make others by itself once nobody's password is needed any more.
-fn makes_none(policy: &Policy, row: &Row, token: &token::Row) -> Result<(), Fault> {
-    let makes = |actions: ActionSet| actions.contains(Action::AUTOMATION_TOKEN_MINT);
-    let scope = policy.scopes(&token.scope).unwrap_or_default();
-    if !makes(scope) || !makes(policy.role(&row.role).unwrap_or_default()) {
-        return Ok(());
-    }
-    let why = format!(
-        "Token {} has the right to make tokens, and could use it as an automation token without its person's password. \
-         Make a new one instead",
-        token.id
-    );
-    Err(Fault::invalid("token_not_convertible", why))
-}
-
 /// The services of a token once nobody's reach limits it any more: those that its person has in full.
 fn services_after(policy: &Policy, row: &Row, token: &token::Row) -> Result<Services, Fault> {
-    let Reach::Granted(grants) = row.reach() else { return Ok(token.services.clone()) };
     let may = policy.scopes(&token.scope).unwrap_or_default();
     let may = may.minus(may.minus(policy.role(&row.role).unwrap_or_default()));
-    let whole = |permission: Permission| may.minus(policy.permission(permission)).is_empty();
+    if may.minus(policy.machines_own()) != may {
+        let why =
+            "can make automation tokens, which takes its person a password and would take a machine none";
+        return Err(not_convertible(token, why));
+    }
+    let Reach::Granted(grants) = row.reach() else { return Ok(token.services.clone()) };
+    // Giving itself up is about no service.
+    let there = may.minus(ActionSet::from_iter([Action::TOKEN_REVOKE_SELF]));
+    let whole = |permission: Permission| there.minus(policy.permission(permission)).is_empty();
     let services =
         grants.all().iter().filter(|(_, permission)| whole(*permission)).map(|(service, _)| *service);
     let within = services.filter(|service| token.services.contains(*service));
-    Services::only(within).map_err(|_| {
-        let why = format!(
-            "Token {} may do more than its person may on any of their services: as an automation token it would be \
-             wider. Make a new one instead",
-            token.id
-        );
-        Fault::invalid("token_not_convertible", why)
-    })
+    Services::only(within)
+        .map_err(|_| not_convertible(token, "may do more than its person may on any of their services"))
+}
+
+fn not_convertible(token: &token::Row, what: &str) -> Fault {
+    let why = format!(
+        "Token {} {what}: as an automation token it would be wider. Make a new one instead",
+        token.id
+    );
+    Fault::invalid("token_not_convertible", why)
 }

@@ -18,7 +18,7 @@ use crate::{
     origin::Origin,
     password::NewPassword,
     row,
-    token::refuse,
+    token::{self, refuse},
 };
 
 /// How long a link that sets a new password serves.
@@ -35,7 +35,8 @@ pub struct Reset {
 }
 
 impl Authority {
-    /// Changes a person's password. They show the old one; who comes without a token, their code too. With a permit, it
+    /// Changes a person's password. They show the old one; who comes without a token that was made with a code, and has a
+    /// second factor, their code too. With a permit, it
     /// must be that of the same person.
     ///
     /// # Errors
@@ -48,15 +49,27 @@ impl Authority {
         new: NewPassword,
     ) -> Result<Row, Fault> {
         permit.map_or(Ok(()), |permit| permit.proves(Action::PASSWORD_CHANGE))?;
+        if new.password == attempt.password {
+            return Err(Fault::invalid(
+                "password_unchanged",
+                "The new password is the old one; take another",
+            ));
+        }
         let asking = permit.and_then(acting_user);
-        let (login, has_permit) = (attempt.login.clone(), permit.is_some());
+        let (login, has_permit, has_code) = (attempt.login.clone(), permit.is_some(), attempt.otp.is_some());
         let _turn = self.limiter().turn(&login).await?;
         let checked = self.check(attempt, origin.now).await?;
         let (customer, name) = self.known_by(&login).await?;
         let hash = self.fit_password_of(customer, &login, &name, new).await;
         let actor = permit.map_or(Actor::Stranger, Permit::actor);
         let changed = self.change(actor, origin, move |mut write| {
-            let door = if has_permit { Door::Sudo { token_made_with_factor: true } } else { Door::Token };
+            let door = match actor {
+                Actor::Token { token, .. } if !has_code => {
+                    let token = row::find::<token::Row>(write.db(), write.keys(), token)?;
+                    Door::Sudo { token_made_with_factor: token.second_factor }
+                }
+                _ => Door::Token,
+            };
             match login::judge(&mut write, &checked, door)? {
                 Judged::CodeRequired => Err(LoginRefusal::CodeRequired.into()),
                 Judged::Refused(row, event, refusal) => refuse(write, row.map(|row| *row), &event, refusal),
@@ -67,6 +80,9 @@ impl Authority {
                     row.password = hash?;
                     row.must_change = false;
                     row.forget_reset();
+                    if has_permit {
+                        write.act_as(actor);
+                    }
                     row.touch(&write, 0);
                     row.save(&mut write)?;
                     let event = Event::UserPasswordUpdate { user: row.id };
@@ -93,7 +109,8 @@ impl Authority {
     ) -> Result<Option<Reset>, Fault> {
         permit.map_or(Ok(()), |permit| permit.proves(Action::PASSWORD_RESET))?;
         self.limiter().admit(&login, origin.now)?;
-        let actor = permit.map_or(Actor::Stranger, Permit::actor);
+        let permit = permit.copied();
+        let actor = permit.map_or(Actor::Stranger, |permit| permit.actor());
         self.change(actor, origin, move |mut write| {
             let person = find_by_login(write.db(), write.keys(), &login)?;
             let active = person.filter(|row| row.state == UserState::Active);
@@ -101,13 +118,8 @@ impl Authority {
                 login::save_anybody(&mut write)?;
                 return write.commit(&Event::UserPasswordReset { user: None }, None);
             };
-            // Another customer's token is nothing that this one's log should show.
-            let of_this_house = match actor {
-                Actor::Operator { .. } => true,
-                Actor::Token { customer, .. } => customer == row.customer,
-                Actor::Person { .. } | Actor::Stranger => false,
-            };
-            if !of_this_house {
+            // Who asks from within the house is told of as who they are.
+            if permit.is_none_or(|permit| permit.customer() != row.customer) {
                 write.act_as(Actor::Person { user: row.id, customer: row.customer });
             }
             let until = write.origin().now.after(RESET);
@@ -167,7 +179,7 @@ impl Authority {
 }
 
 impl Row {
-    fn forget_reset(&mut self) {
+    pub(super) fn forget_reset(&mut self) {
         self.reset = Vec::new();
         self.reset_until = Timestamp::from_micros(0);
     }

@@ -125,15 +125,16 @@ impl Authority {
         let permit = *permit;
         self.change(permit.actor(), origin, move |mut write| {
             let row = find_living(&write, &permit, user)?;
+            // First, whether they may go at all: who leads alone must not revoke their tokens for nothing.
+            let event = remove(&mut write, row, 0)?;
             let living = token::living_of(&write, user)?;
             if living > 0 {
                 let why = format!(
-                    "This user has {living} living tokens: revoke them first, or hand them over with \
+                    "This user has living tokens ({living}): revoke them first, or hand them over with \
                      `keygate user offboard`"
                 );
                 return Err(Fault::invalid("user_has_tokens", why));
             }
-            let event = remove(&mut write, row, 0)?;
             write.commit(&event, ())
         })
         .await
@@ -232,6 +233,8 @@ impl Changes {
         if let Some(login) = self.login.as_ref().filter(|login| **login != row.login) {
             row.login = login.clone();
             login_is_free(write, login)?;
+            // It was sent to the one before.
+            row.forget_reset();
         }
         is_possible_role(policy, &row.role, row.limited)
     }
@@ -276,7 +279,8 @@ pub(crate) fn login_is_free(write: &Write<'_>, login: &Login) -> Result<(), Faul
     }
 }
 
-fn find_living(write: &Write<'_>, permit: &Permit, user: UserId) -> Result<Row, Fault> {
+/// A person of the customer who is not gone.
+pub(super) fn find_living(write: &Write<'_>, permit: &Permit, user: UserId) -> Result<Row, Fault> {
     let row = find_in(write.db(), write.keys(), permit.customer(), user)?;
     if row.state == UserState::Deleted { Err(Fault::missing(user)) } else { Ok(row) }
 }

@@ -19,6 +19,7 @@ use keygate_authority::{
     token::{Minted, Order, Row},
     user::{Changes, NewUser},
 };
+use keygate_gate::Gate;
 use keygate_model::{
     Action, Actor, Batch, Circumstances, CustomerId, Expiry, Permit, Policy, Position, Record, ServiceId,
     Services, Standing, Subject, Timestamp, TokenId, UserId, Verdict, Want,
@@ -35,7 +36,7 @@ use keygate_model::{
 
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-static POLICY: LazyLock<Arc<Policy>> =
+pub(crate) static POLICY: LazyLock<Arc<Policy>> =
     LazyLock::new(|| Arc::new(Policy::compile(OWN_POLICY).expect("the own policy compiles")));
 
 /// The moment at which everything happens unless a test says otherwise; a step of one-time codes begins with it.
@@ -54,6 +55,8 @@ pub(crate) fn at(now: Timestamp) -> Origin {
 pub(crate) struct House {
     pub(crate) authority: Authority,
     pub(crate) told: Told,
+    /// What a gate says that follows this authority.
+    pub(crate) gate: Arc<Gate>,
     pub(crate) ground: Arc<Ground>,
 }
 
@@ -106,8 +109,15 @@ impl House {
 
     fn on(ground: Arc<Ground>) -> Self {
         let told = Told::default();
-        let authority = Authority::open(ground.settings(), told.sink()).expect("the house opens");
-        Self { authority, told, ground }
+        let gate = Arc::new(Gate::new(Arc::clone(&POLICY), 64));
+        let (mut remember, follower) = (told.sink(), Arc::clone(&gate));
+        let sink: Sink = Box::new(move |batch: Batch| {
+            follower.apply(batch.clone());
+            remember(batch);
+        });
+        let authority = Authority::open(ground.settings(), sink).expect("the house opens");
+        gate.open();
+        Self { authority, told, gate, ground }
     }
 
     pub(crate) async fn customer(&self) -> CustomerId {
@@ -122,13 +132,17 @@ impl House {
     }
 
     pub(crate) async fn colleague(&self, customer: CustomerId, login: &str) -> Person {
+        self.hire(customer, login, "superuser", false).await
+    }
+
+    pub(crate) async fn hire(&self, customer: CustomerId, login: &str, role: &str, limited: bool) -> Person {
         let login = Login::parse(login).expect("a login");
         let new = NewUser {
             id: UserId::from_bytes(self.ground.draw()),
             login: login.clone(),
             name: "Ada".to_owned(),
-            role: "superuser".to_owned(),
-            limited: false,
+            role: role.to_owned(),
+            limited,
             password: Some(self.new_password(PASSWORD)),
         };
         let made = self.authority.create_user(&operator(customer), &at(noon()), new).await.expect("a person");
@@ -324,7 +338,7 @@ pub(crate) fn said<T>(result: Result<T, Fault>) -> String {
         Err(Fault::Deleted { noun, .. }) => format!("deleted {noun}"),
         Err(Fault::Taken { noun, .. }) => format!("taken {noun}"),
         Err(Fault::Tampered { noun, .. }) => format!("tampered {noun}"),
-        Err(Fault::Invalid { code, .. }) => code.to_owned(),
+        Err(Fault::Invalid { code, .. } | Fault::Refused { code, .. }) => code.to_owned(),
         Err(Fault::Wider { .. }) => "wider".to_owned(),
         Err(Fault::Login(refusal)) => format!("{refusal:?}"),
         Err(Fault::KeyFile(_)) => "key file".to_owned(),

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use crate::house::{House, PASSWORD, Told, at, attempt, noon, permit, said};
 
 mod chain;
+mod people;
 mod row;
 mod token;
 

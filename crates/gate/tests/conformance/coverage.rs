@@ -13,13 +13,17 @@ use crate::{
 };
 
 /// Every answer that the law or the gate can give. `Multiple`, `InUrl`, `Scheme` and `MethodOverride` are an adapter's.
-const ANSWERS: [&str; 19] = [
+const ANSWERS: [&str; 25] = [
     "allow",
     "ambiguous_path",
     "authority_stale",
     "credential_missing",
+    "insufficient_permission",
     "insufficient_role",
     "insufficient_scope",
+    "interactive_only",
+    "ip_not_allowed",
+    "minting_not_allowed",
     "no_rule",
     "owner_disabled",
     "owner_missing",
@@ -29,10 +33,12 @@ const ANSWERS: [&str; 19] = [
     "service_not_found",
     "service_not_granted",
     "sudo_required",
+    "switched_off",
     "tenant_suspended",
     "token_expired",
     "token_malformed",
     "token_type_not_allowed",
+    "two_factor_required",
 ];
 
 #[test]
@@ -51,9 +57,8 @@ fn every_answer_is_there() {
 #[test]
 fn every_scope_and_every_role_meets_every_action() {
     let policy = own_policy();
-    let everything = policy.scope("global").expect("global");
     let mut missing = BTreeSet::new();
-    for action in policy.names(everything) {
+    for action in policy.names(policy.all()) {
         missing.extend(policy.scope_names().iter().map(|scope| (scope.to_string(), action.to_owned())));
         missing.extend(policy.role_names().iter().map(|role| (role.to_string(), action.to_owned())));
     }

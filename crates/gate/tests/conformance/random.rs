@@ -1,8 +1,8 @@
 //! Facts and asks made up at random: decide, a gate and the oracle must agree on every one.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use keygate_model::{Timestamp, token::Kind, user::UserState};
+use keygate_model::{Timestamp, authorization::Permission, token::Kind, user::UserState};
 use proptest::{prelude::*, sample::select};
 
 use crate::{
@@ -19,7 +19,10 @@ const ASKS: usize = 24;
 const AT: i64 = 1_893_499_200_000_000;
 
 /// More good ones than others, or hardly anything would be allowed.
-const SCOPES: [&str; 15] = [
+const SCOPES: [&str; 18] = [
+    "global automation_token:mint",
+    "automation_token:mint",
+    "global:read automation_token:mint",
     "global",
     "global",
     "global",
@@ -50,10 +53,69 @@ const ROLES: [&str; 12] = [
     "wizard",
     "",
 ];
-const ACTIONS: [&str; 5] =
-    ["token:revoke_any", "token:read_any", "service:list", "purge:url", "token:create"];
+const ACTIONS: [&str; 14] = [
+    "token:revoke_any",
+    "token:read_any",
+    "service:list",
+    "service:update",
+    "purge:url",
+    "purge:key",
+    "token:create",
+    "automation_token:create",
+    "automation_token:mint",
+    "billing:read",
+    "user:update_any",
+    "customer:delete",
+    "factor:enrol",
+    "password:change",
+];
+const NETWORKS: [&str; 8] = [
+    "127.0.0.1",
+    "0.0.0.0/0",
+    "10.0.0.0/8,0.0.0.0/0",
+    "192.0.2.0/25,2001:db8::/32",
+    "127.*.*.1",
+    "192.0.2.128/25, 10.*.3.*",
+    "::ffff:10.1.3.0/120",
+    "::/0",
+];
+const CLIENTS: [&str; 9] = [
+    "127.0.0.1",
+    "192.0.2.127",
+    "192.0.2.128",
+    "10.1.3.9",
+    "10.1.4.9",
+    "::ffff:10.1.3.9",
+    "2001:db8:7::1",
+    "2001:db9::1",
+    "::1",
+];
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "BREW", "get"];
-const REQUESTS: [&str; 22] = [
+const REQUESTS: [&str; 46] = [
+    "POST /automation-tokens",
+    "POST /automation-tokens",
+    "POST /automation-tokens",
+    "GET /automation-tokens",
+    "GET /automation-tokens/{t0}/services",
+    "DELETE /automation-tokens/{t0}",
+    "POST /current_user/password",
+    "PUT /current_user/two_factor",
+    "DELETE /current_user/two_factor",
+    "POST /user",
+    "GET /user/{t0}",
+    "PUT /user/{t0}",
+    "DELETE /user/{t0}",
+    "POST /user/x@example.com/password/request_reset",
+    "PUT /invitation/accept/code",
+    "GET /customer/{c0}/users",
+    "PUT /customer/{c0}",
+    "DELETE /customer/{c0}",
+    "DELETE /customer/{c0}/contacts/x",
+    "POST /invitations",
+    "GET /invitations",
+    "PATCH /service-authorizations",
+    "GET /service-authorizations/x",
+    "GET /roles/x/permissions",
     "POST /tokens",
     "GET /tokens/self",
     "GET /tokens/{t0}",
@@ -105,17 +167,34 @@ const PIECES: [&str; 22] = [
 ];
 
 fn customer() -> impl Strategy<Value = Customer> {
-    (rarely(), rarely()).prop_map(|(suspended, unheard)| Customer { suspended, unheard })
+    let networks =
+        prop_oneof![4 => Just(None), 1 => select(&NETWORKS[..]).prop_map(|text| Some(text.to_owned()))];
+    let forbids = prop_oneof![4 => Just(Vec::new()), 1 => prop::collection::vec(select(&ACTIONS[..]), 1..3)];
+    (rarely(), rarely(), networks, forbids, prop::bool::weighted(0.2)).prop_map(
+        |(suspended, unheard, networks, forbids, force_2fa)| Customer {
+            suspended,
+            networks,
+            forbids: forbids.into_iter().map(str::to_owned).collect(),
+            force_2fa,
+            unheard,
+        },
+    )
 }
 
 fn user() -> impl Strategy<Value = User> {
     let states = prop_oneof![8 => Just(UserState::Active), 1 => Just(UserState::Locked), 1 => Just(UserState::Deleted)];
-    (nth('c', 3), select(&ROLES[..]), states, rarely()).prop_map(|(customer, role, state, unheard)| User {
-        customer,
-        role: role.to_owned(),
-        state,
-        unheard,
-    })
+    let granted = prop::collection::btree_map(nth('s', 4), select(&Permission::ALL[..]), 0..4);
+    let limited = prop_oneof![2 => Just(None), 1 => granted.prop_map(Some)];
+    (nth('c', 3), select(&ROLES[..]), states, limited, any::<bool>(), rarely()).prop_map(
+        |(customer, role, state, limited, second_factor, unheard)| User {
+            customer,
+            role: role.to_owned(),
+            state,
+            limited,
+            second_factor,
+            unheard,
+        },
+    )
 }
 
 fn token() -> impl Strategy<Value = Token> {
@@ -128,14 +207,16 @@ fn token() -> impl Strategy<Value = Token> {
         1 => prop::collection::vec(nth('s', 4), 1..4).prop_map(Some),
     ];
     let kind = prop_oneof![9 => Just(None), 1 => select(vec![Some(Kind::Session), Some(Kind::Exchanged)])];
-    (owner, select(&SCOPES[..]), services, date(4), date(2), kind, rarely()).prop_map(
-        |(owner, scope, services, expires, sudo_until, kind, revoked)| Token {
+    let foreign = prop::bool::weighted(0.15);
+    (owner, select(&SCOPES[..]), services, date(4), date(2), kind, foreign, rarely()).prop_map(
+        |(owner, scope, services, expires, sudo_until, kind, foreign, revoked)| Token {
             owner,
             scope: scope.to_owned(),
             services,
             expires,
             sudo_until,
-            kind,
+            kind: kind.filter(|_| !foreign),
+            foreign,
             revoked,
         },
     )
@@ -155,7 +236,7 @@ fn facts() -> impl Strategy<Value = Facts> {
         })
 }
 
-fn ask() -> impl Strategy<Value = (Caller, What)> {
+fn ask() -> impl Strategy<Value = (Caller, Option<IpAddr>, What)> {
     let caller = prop_oneof![12 => nth('t', 6).prop_map(Caller::Token), 1 => Just(Caller::Unknown)];
     let fitting = (select(&REQUESTS[..]), select(&SERVICES[..])).prop_map(|(line, service)| {
         let (method, path) = line.split_once(' ').expect("a method and a path");
@@ -166,7 +247,13 @@ fn ask() -> impl Strategy<Value = (Caller, What)> {
     let request = prop_oneof![16 => fitting, 2 => crossed, 1 => (select(&METHODS[..]), junk)];
     let request = request.prop_map(|(method, path)| What::Request { method: method.into(), path });
     let action = select(&ACTIONS[..]).prop_map(|action| What::Action(action.to_owned()));
-    (caller, prop_oneof![12 => request, 1 => action])
+    let client = select(&CLIENTS[..]).prop_map(|text| text.parse::<IpAddr>().expect("an address"));
+    let somewhere = (caller.clone(), client.clone(), request);
+    let anywhere = (caller, prop::option::weighted(0.8, client), action);
+    prop_oneof![
+        8 => somewhere.prop_map(|(caller, client, what)| (caller, Some(client), what)),
+        1 => anywhere,
+    ]
 }
 
 /// One of the first `count` names with this letter: `s0`, `s1`, …
@@ -207,11 +294,11 @@ proptest! {
         feed in select(Feed::ALL.to_vec()),
     ) {
         let world = World::new(&facts, Arc::clone(&POLICY), feed);
-        for (caller, what) in asks {
-            let (by_law, by_gate) = world.verdicts(&caller, &what);
-            prop_assert_eq!(by_law, by_gate, "{:?} {:?}", &caller, &what);
-            let by_prose = oracle(&facts, &caller, &what);
-            prop_assert_eq!(world.answer(&what, by_law), by_prose, "{:?} {:?}", &caller, &what);
+        for (caller, client, what) in asks {
+            let (by_law, by_gate) = world.verdicts(&caller, client, &what);
+            prop_assert_eq!(by_law, by_gate, "{:?} {:?} {:?}", &caller, client, &what);
+            let by_prose = oracle(&facts, &caller, client, &what);
+            prop_assert_eq!(world.answer(&what, by_law), by_prose, "{:?} {:?} {:?}", &caller, client, &what);
         }
     }
 }

@@ -1,14 +1,12 @@
 //! Facts made true: ids and secrets for every name, a gate that has been told of them, and the law beside it.
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::Arc,
-};
+use std::{net::IpAddr, sync::Arc};
 
 use keygate_gate::{Client, Gate};
 use keygate_model::{
-    ActionSet, Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Expiry, Method, Path, Policy,
-    Position, Record, Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId, Verdict, Want,
+    ActionSet, Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Expiry, Method, Networks, Path,
+    Policy, Position, Record, Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId,
+    Verdict, Want,
     authorization::Reach,
     customer::{CustomerState, Rules},
     decide,
@@ -19,7 +17,7 @@ use keygate_model::{
     user::UserState,
 };
 
-use crate::cases::{self, Answer, Caller, Facts, Token, What, fill};
+use crate::cases::{self, Answer, Caller, Facts, Token, User, What, fill};
 
 /// In what order, and after what, a gate hears the facts. The answers are the same.
 #[derive(Clone, Copy, Debug)]
@@ -68,14 +66,19 @@ impl<'f> World<'f> {
     }
 
     /// What `decide` says on facts put together here, and what the gate says.
-    pub(crate) fn verdicts(&self, caller: &Caller, what: &What) -> (Verdict, Verdict) {
+    pub(crate) fn verdicts(
+        &self,
+        caller: &Caller,
+        client: Option<IpAddr>,
+        what: &What,
+    ) -> (Verdict, Verdict) {
         let what = match what {
             What::Request { method, path } => {
                 What::Request { method: method.clone(), path: fill(path, |name| self.id_of(name)) }
             }
             What::Action(name) => What::Action(name.clone()),
         };
-        (self.by_law(caller, &what), self.by_gate(caller, &what))
+        (self.by_law(caller, client, &what), self.by_gate(caller, client, &what))
     }
 
     /// The answer that a verdict is.
@@ -93,14 +96,14 @@ impl<'f> World<'f> {
         !self.gate.take_marks(usize::MAX).is_empty()
     }
 
-    fn by_gate(&self, caller: &Caller, what: &What) -> Verdict {
-        let now = self.facts.at;
+    fn by_gate(&self, caller: &Caller, client: Option<IpAddr>, what: &What) -> Verdict {
+        let at = Circumstances { now: self.facts.at, client };
         let (method, path) = match what {
             What::Request { method, path } => (method, path),
             What::Action(name) => {
                 let want = Want { action: self.policy.action(name).expect("an action"), service: None };
                 let secret = self.secret(caller);
-                return self.gate.decide(&Digest::of(secret.as_bytes()), &want, self.circumstances());
+                return self.gate.decide(&Digest::of(secret.as_bytes()), &want, at);
             }
         };
         let Some(method) = Method::parse(method) else { return Verdict::Deny(Deny::NoRoute) };
@@ -112,21 +115,17 @@ impl<'f> World<'f> {
         match Presented::parse(secret.as_bytes(), &Brand::default(), self.gate.foreign()) {
             Err(why) => Verdict::Deny(Deny::Malformed(why)),
             Ok(secret) => {
-                let client = Client { ip: IpAddr::V4(Ipv4Addr::LOCALHOST), user_agent: "conformance" };
-                self.gate.authorize(&Ask { method, path: Path::new(path), secret }, client, now)
+                let client = Client { ip: client.expect("an address"), user_agent: "conformance" };
+                self.gate.authorize(&Ask { method, path: Path::new(path), secret }, client, at.now)
             }
         }
-    }
-
-    fn circumstances(&self) -> Circumstances {
-        Circumstances { now: self.facts.at, client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) }
     }
 
     fn missing(&self, what: &What) -> Deny {
         if self.is_public(what) { Deny::NoRoute } else { Deny::Missing }
     }
 
-    fn by_law(&self, caller: &Caller, what: &What) -> Verdict {
+    fn by_law(&self, caller: &Caller, client: Option<IpAddr>, what: &What) -> Verdict {
         let want = match self.want(what) {
             Ok(want) => want,
             Err(deny) => return Verdict::Deny(deny),
@@ -137,7 +136,7 @@ impl<'f> World<'f> {
             Caller::Unknown => None,
             Caller::Token(name) => Some((name, &self.facts.tokens[name])),
         };
-        if token.is_some_and(|(_, token)| token.kind() == Kind::Session)
+        if token.is_some_and(|(_, token)| token.kind() == Kind::Session && !token.foreign)
             && matches!(what, What::Request { .. })
         {
             return Verdict::Deny(Deny::Kind);
@@ -148,8 +147,10 @@ impl<'f> World<'f> {
         let Some((name, token)) = token.filter(|(_, token)| !token.revoked) else {
             return Verdict::Deny(Deny::Unknown);
         };
-        let services = self.services(token);
-        decide(&self.policy, &self.standing(name, token, &services), &want, self.circumstances())
+        let (services, reach) = (self.services(token), self.reach(self.facts.user_of(token)));
+        let rules = self.rules(&self.facts.customers[self.facts.customer_of(token)]);
+        let standing = self.standing(name, token, (&services, &reach, &rules));
+        decide(&self.policy, &standing, &want, Circumstances { now: self.facts.at, client })
     }
 
     /// What a request wants, as an adapter finds out.
@@ -177,7 +178,12 @@ impl<'f> World<'f> {
         })
     }
 
-    fn standing<'s>(&self, name: &str, token: &Token, services: &'s Services) -> Standing<'s> {
+    fn standing<'s>(
+        &self,
+        name: &str,
+        token: &Token,
+        (services, reach, rules): (&'s Services, &'s Reach, &'s Rules),
+    ) -> Standing<'s> {
         let user = self.facts.user_of(token);
         let (role, user_name) = match &token.owner {
             cases::Owner::User(name) => (&self.facts.users[name].role, Some(name)),
@@ -202,13 +208,13 @@ impl<'f> World<'f> {
             scope: scope.unwrap_or(ActionSet::EMPTY),
             role: role.unwrap_or(ActionSet::EMPTY),
             services,
-            reach: &Reach::All,
+            reach,
             expires: token.expires.map_or(Expiry::Never, Expiry::At),
             sudo_until: token.sudo_until,
             owner_state: user.map_or(UserState::Active, |user| user.state),
             customer_state: customer_state(&self.facts.customers[customer]),
-            rules: Rules::none(),
-            lacks_factor: false,
+            rules,
+            lacks_factor: user.is_some_and(|user| !user.second_factor),
             unsure,
         }
     }
@@ -218,7 +224,7 @@ impl<'f> World<'f> {
         let mut records = Vec::new();
         for (name, customer) in facts.customers.iter().filter(|(_, customer)| !customer.unheard) {
             let (id, state) = (self.customer_id(name), customer_state(customer));
-            records.push(Record::Customer(CustomerRecord { id, state, rules: Rules::default() }));
+            records.push(Record::Customer(CustomerRecord { id, state, rules: self.rules(customer) }));
         }
         for (name, user) in facts.users.iter().filter(|(_, user)| !user.unheard) {
             let (id, customer) = (self.user_id(name), self.customer_id(&user.customer));
@@ -227,8 +233,8 @@ impl<'f> World<'f> {
                 customer,
                 role: user.role.clone(),
                 state: user.state,
-                reach: Reach::All,
-                has_factor: true,
+                reach: self.reach(Some(user)),
+                has_factor: user.second_factor,
             }));
         }
         for (name, service) in &facts.services {
@@ -253,7 +259,7 @@ impl<'f> World<'f> {
             services: self.services(token),
             expires: token.expires.map_or(Expiry::Never, Expiry::At),
             sudo_until: token.sudo_until,
-            foreign: false,
+            foreign: token.foreign,
             revoked: token.revoked,
         }
     }
@@ -274,6 +280,26 @@ impl<'f> World<'f> {
         listed.map_or(Services::All, |ids| Services::only(ids).expect("a list is not empty"))
     }
 
+    fn reach(&self, user: Option<&User>) -> Reach {
+        let granted = user.and_then(|user| user.limited.as_ref());
+        granted.map_or(Reach::All, |granted| {
+            Reach::Granted(granted.iter().map(|(name, may)| (self.service_id(name), *may)).collect())
+        })
+    }
+
+    fn rules(&self, customer: &cases::Customer) -> Rules {
+        let networks = customer.networks.as_deref().map(|text| Networks::parse(text).expect("networks"));
+        Rules {
+            networks: networks.unwrap_or_default(),
+            forbids: customer
+                .forbids
+                .iter()
+                .map(|name| self.policy.action(name).expect("an action"))
+                .collect(),
+            force_factor: customer.force_2fa,
+        }
+    }
+
     fn is_public(&self, what: &What) -> bool {
         let What::Request { method, path } = what else { return false };
         let route = Method::parse(method).and_then(|method| self.policy.route(method, &Path::new(path)).ok());
@@ -285,6 +311,9 @@ impl<'f> World<'f> {
             Caller::Token(name) => (name.as_str(), self.facts.tokens[name].kind()),
             _ => ("unknown", Kind::User),
         };
+        if matches!(caller, Caller::Token(name) if self.facts.tokens[name].foreign) {
+            return format!("made-elsewhere/{name}=");
+        }
         let secret =
             Secret::mint(&Brand::default(), kind, Digest::of(name.as_bytes()).bytes()).reveal().to_string();
         match caller {
@@ -344,10 +373,11 @@ fn denial(miss: Unmatched) -> Deny {
 fn paradise(facts: &Facts) -> Facts {
     let mut facts = facts.clone();
     for customer in facts.customers.values_mut() {
-        *customer = cases::Customer { suspended: false, unheard: false };
+        *customer = cases::Customer::default();
     }
     for user in facts.users.values_mut() {
         (user.role, user.state, user.unheard) = ("superuser".to_owned(), UserState::Active, false);
+        (user.limited, user.second_factor) = (None, true);
     }
     for token in facts.tokens.values_mut() {
         (token.scope, token.services, token.revoked) = ("global".to_owned(), None, false);

@@ -24,6 +24,8 @@ pub(super) struct ActionLine {
     #[serde(default)]
     pub(super) account: bool,
     #[serde(default)]
+    pub(super) own: bool,
+    #[serde(default)]
     pub(super) explicit: bool,
     #[serde(default)]
     pub(super) anywhere: bool,

@@ -12,6 +12,7 @@ pub(super) struct Marks {
     reads: ActionSet,
     sudo: ActionSet,
     account: ActionSet,
+    own: ActionSet,
     explicit: ActionSet,
     anywhere: ActionSet,
     unenrolled: ActionSet,
@@ -42,6 +43,7 @@ impl Marks {
             reads: marked(|line| line.read),
             sudo: marked(|line| line.sudo),
             account: marked(|line| line.account),
+            own: marked(|line| line.own),
             explicit: marked(|line| line.explicit),
             anywhere: marked(|line| line.anywhere),
             unenrolled: marked(|line| line.unenrolled),
@@ -69,12 +71,6 @@ impl Policy {
         self.marks.all
     }
 
-    /// What `*` means: every action but those that must be named.
-    #[must_use]
-    pub fn everything(&self) -> ActionSet {
-        self.marks.all_but_explicit()
-    }
-
     /// The actions that change nothing.
     #[must_use]
     pub fn reads(&self) -> ActionSet {
@@ -97,6 +93,25 @@ impl Policy {
     #[must_use]
     pub fn is_account_wide(&self, action: Action) -> bool {
         self.marks.account.contains(action)
+    }
+
+    /// Whether an action is about the person who asks.
+    #[must_use]
+    pub fn is_own(&self, action: Action) -> bool {
+        self.marks.own.contains(action)
+    }
+
+    /// Whether an account-wide action is one that a person who is limited to services may do too: looking, and what is
+    /// about themself.
+    #[must_use]
+    pub fn is_for_limited_people(&self, action: Action) -> bool {
+        self.marks.reads.contains(action) || self.marks.own.contains(action)
+    }
+
+    /// Whether an action is in no `*`: a scope or role has it only by naming it.
+    #[must_use]
+    pub fn must_be_named(&self, action: Action) -> bool {
+        self.marks.explicit.contains(action)
     }
 
     /// Whether an action may also be done from outside of the customer's networks (CONTRACT §13: purging by key).
@@ -128,6 +143,12 @@ impl Policy {
     pub fn for_machines(&self, action: Action) -> Action {
         let instead = self.marks.machine.iter().find(|(person, _)| *person == action);
         instead.map_or(action, |(_, machine)| *machine)
+    }
+
+    /// What machines need where people need something else: worth nothing to a person, however they came by it.
+    #[must_use]
+    pub fn machines_own(&self) -> ActionSet {
+        self.marks.machine.iter().map(|(_, machine)| *machine).collect()
     }
 
     /// What whoever may do `actions` may hand on: a person who makes automation tokens may let them make further ones.

@@ -26,8 +26,19 @@ impl<S: Send + Sync> FromRequest<S> for Document {
         let shape =
             || Problem::bad_request("body_invalid", r#"The body is a JSON:API document: {"data": …}"#);
         let body: Value = serde_json::from_slice(&body).map_err(|_| shape())?;
-        if body.get("data").is_some() { Ok(Self(body)) } else { Err(shape()) }
+        let fits = match &body["data"] {
+            Value::Array(items) => items.iter().all(is_resource),
+            one => is_resource(one),
+        };
+        if fits { Ok(Self(body)) } else { Err(shape()) }
     }
+}
+
+/// Whether this has the shape of a resource. What is in another one would be ignored: a permission that is not read would
+/// be the widest.
+fn is_resource(value: &Value) -> bool {
+    let fits = |member: &str| value[member].is_null() || value[member].is_object();
+    value.is_object() && fits("attributes") && fits("relationships")
 }
 
 /// One resource of a document.
@@ -95,8 +106,16 @@ impl<'d> Resource<'d> {
     }
 
     /// The resources that it carries under this relation.
-    pub(crate) fn carried(self, name: &str) -> Vec<Resource<'d>> {
-        self.0["relationships"][name]["data"].as_array().into_iter().flatten().map(Resource).collect()
+    pub(crate) fn carried(self, name: &str) -> Result<Vec<Resource<'d>>, Problem> {
+        let relation = &self.0["relationships"][name];
+        match &relation["data"] {
+            Value::Null if relation.is_null() || relation.is_object() => Ok(Vec::new()),
+            Value::Array(items) if items.iter().all(is_resource) => Ok(items.iter().map(Resource).collect()),
+            _ => {
+                let why = format!("relationships.{name}.data is a list of resources");
+                Err(Problem::bad_request("body_invalid", why))
+            }
+        }
     }
 }
 

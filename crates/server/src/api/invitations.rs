@@ -89,7 +89,7 @@ fn grants(
     resource: Resource<'_>,
 ) -> Result<Vec<(AuthorizationId, keygate_model::ServiceId, Permission)>, Problem> {
     let mut grants = Vec::new();
-    for carried in resource.carried("service_invitations") {
+    for carried in resource.carried("service_invitations")? {
         let service = carried.related("service").unwrap_or_default();
         let id = service.parse().map_err(|_| Problem::missing("service", service))?;
         let permission = permission(carried)?.unwrap_or(Permission::Full);

@@ -84,6 +84,8 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
 /// Changes name or comment. Domains and cache nodes are the operator's to name: a purge goes wherever a node says, and a
 /// domain belongs to whoever was given it.
 pub(crate) async fn update(State(app): Ap, caller: Caller, fields: Fields) -> Reply {
+    // The rest is what clients echo.
+    fields.only(&["name", "comment", "id", "customer_id", "type", "ServiceID"])?;
     let changes = Changes {
         name: fields.text("name")?.map(str::to_owned),
         comment: fields.text("comment")?.map(str::to_owned),

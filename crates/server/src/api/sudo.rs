@@ -10,6 +10,7 @@ use crate::{body::Fields, caller::Caller, error::Problem, json::time_with_offset
 /// Starts five minutes of sudo on the token that asks. Fields that belong to the token to be made are sent along by
 /// Fastly's command line, and mean nothing here.
 pub(crate) async fn start(State(app): Ap, caller: Caller, fields: Fields) -> Reply {
+    caller.user().ok_or_else(Problem::not_a_person)?;
     let login = fields.text("username")?.or(fields.text("user")?);
     let Some(password) = fields.text("password")? else {
         return Err(Problem::bad_request(

@@ -66,7 +66,8 @@ pub(crate) async fn list(State(app): Ap, caller: Caller, Path(customer): Path<St
 /// Adds a person, who sets their password by a link.
 pub(crate) async fn create(State(app): Ap, caller: Caller, fields: Fields) -> Reply {
     fields.only(&FIELDS)?;
-    let login = fields.text("login")?.unwrap_or_default();
+    let blank = || Problem::bad_request("login_invalid", "Login can't be blank");
+    let login = fields.text("login")?.ok_or_else(blank)?;
     let new = NewUser {
         id: app.user_id()?,
         login: parse_login(login)?,
@@ -192,6 +193,9 @@ fn user_json(user: &Row, active: Option<Timestamp>) -> Value {
         "two_factor_auth_enabled": user.has_factor(),
         "two_factor_setup_required": false,
         "limit_services": user.limited,
+        "limit_workspaces": false,
+        "bypass_sso": false,
+        "ignores_two_factor_requirement": false,
         "last_active_at": active.map(time),
     })
 }

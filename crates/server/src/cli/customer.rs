@@ -16,7 +16,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  keygate customer create --name Acme --json")]
     Create(Create),
     /// Change a customer: also what its own people have locked themselves out with
-    #[command(after_help = "Examples:\n  keygate customer update --customer ID --ip-whitelist 0.0.0.0/0\n  \
+    #[command(after_help = "Example:\n  keygate customer update --customer ID --ip-whitelist 0.0.0.0/0\n  \
                             keygate customer update --customer ID --state suspended")]
     Update(Update),
 }

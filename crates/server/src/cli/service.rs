@@ -21,8 +21,8 @@ pub(super) enum Command {
     Create(Create),
     /// Change a service: its name, its comment, its domains, its cache nodes
     #[command(
-        after_help = "A list that is given takes the place of the one before.\n\nExample:\n  keygate service update ID \
-                            --domain shop.example.com --domain www.shop.example.com"
+        after_help = "Example:\n  keygate service update ID --domain shop.example.com --domain www.shop.example.com\n\nA \
+                            list that is given takes the place of the one before."
     )]
     Update(Update),
 }

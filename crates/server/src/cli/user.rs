@@ -37,7 +37,7 @@ pub(super) enum Command {
     )]
     Update(update::Update),
     /// Remove a person, and keep what runs on their tokens running
-    #[command(after_help = "Examples:\n  keygate user offboard --login ada@example.com\n  \
+    #[command(after_help = "Example:\n  keygate user offboard --login ada@example.com\n  \
                             keygate user offboard --login ada@example.com --convert 4nYbWcVbJ2kq9T8fQ0sZxA --yes")]
     Offboard(offboard::Offboard),
     /// Make a code with which a person sets a new password

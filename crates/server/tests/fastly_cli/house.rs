@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     fastly::Fastly,
@@ -11,6 +11,9 @@ use crate::{
 
 pub(crate) const LOGIN: &str = "ada@example.com";
 pub(crate) const PASSWORD: &str = "correct horse & battery=staple";
+
+/// Where one-time links go.
+const OUTBOX: &str = "outbox.jsonl";
 
 /// The house. `root` is Ada's first token, made with password and one-time code: the CLI cannot send one.
 pub(crate) struct House {
@@ -38,6 +41,8 @@ impl House {
         let factor = home.second_factor(LOGIN);
         let shop = home.service(&customer, "shop", "shop.example", caches);
         let blog = home.service(&customer, "blog", "blog.example", caches);
+        let config = format!("outbox = {OUTBOX:?}\n");
+        std::fs::write(home.path().join("keygate.toml"), config).expect("a configuration");
         let server = home.serve();
         let form = format!(
             "username={LOGIN}&password={}&name=root",
@@ -93,6 +98,30 @@ impl House {
     /// What the API answers to this token.
     pub(crate) fn get(&self, path: &str, token: &str) -> Answer {
         self.server.send("GET", path, &[("Fastly-Key", token)], "")
+    }
+
+    /// What the API answers to this token, and to this body.
+    pub(crate) fn send(&self, method: &str, path: &str, token: &str, body: &Value) -> Answer {
+        let headers = [("Fastly-Key", token), ("Content-Type", "application/json")];
+        self.server.send(method, path, &headers, &body.to_string())
+    }
+
+    /// What logging in with this password is answered.
+    pub(crate) fn log_in(&self, login: &str, password: &str) -> Answer {
+        let body = json!({ "username": login, "password": password }).to_string();
+        self.server.send("POST", "/tokens", &[("Content-Type", "application/json")], &body)
+    }
+
+    /// The letters that were sent, the oldest first.
+    pub(crate) fn letters(&self) -> Vec<Value> {
+        let lines = std::fs::read_to_string(self.home.path().join(OUTBOX)).unwrap_or_default();
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
+    /// Sets a password by the code of a letter: the status.
+    pub(crate) fn reset(&self, letter: &Value, password: &str) -> u16 {
+        let body = json!({ "code": letter["code"], "password": password }).to_string();
+        self.server.send("POST", "/password/reset", &[("Content-Type", "application/json")], &body).status
     }
 
     /// Whether this token is good for anything.

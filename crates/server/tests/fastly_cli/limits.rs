@@ -65,7 +65,7 @@ fn a_token_limited_to_a_service_reaches_no_other() {
     let house = site.house();
     let token = house.token(&["--name", "shop only", "--services", &house.shop]);
     let House { shop, blog, .. } = &house;
-    let other = format!("{FORBIDDEN} (The token is limited to other services than '{blog}').");
+    let other = format!("{FORBIDDEN} (You or your token are limited to other services than '{blog}').");
     assert_eq!(site.visits(), [1, 1, 1, 1]);
     for flags in [&["--all"][..], &["--key", "red"], &["--url", "http://blog.example/red"]] {
         assert_refused(&purge(&house, &token, blog, flags), &other);
@@ -88,7 +88,8 @@ fn a_token_limited_to_a_service_sees_and_changes_no_other() {
     assert!(listed.contains("shop ") && listed.lines().count() == 2, "{listed}");
     assert!(fastly.run(&["whoami", "--verbose"]).words().contains("Service count: 1\n"));
     fastly.run(&["service", "describe", "--service-id", &house.shop]).ok();
-    let other = format!("{FORBIDDEN} (The token is limited to other services than '{}').", house.blog);
+    let other =
+        format!("{FORBIDDEN} (You or your token are limited to other services than '{}').", house.blog);
     for args in [
         &["service", "describe"][..],
         &["service", "version", "list"],
@@ -100,7 +101,8 @@ fn a_token_limited_to_a_service_sees_and_changes_no_other() {
     let ran = fastly.run(&["service", "delete", "--service-id", &house.blog]);
     assert!(ran.long_error().starts_with("403 - Forbidden: Title: You are not authorized"), "{ran}");
     let ran = fastly.run(&["service", "create", "--name", "news"]);
-    let account = "(The token is limited to services, and service:create is about the whole account).";
+    let account =
+        "(You or your token are limited to services, and service:create is about the whole account).";
     assert_eq!(ran.error(), format!("{FORBIDDEN} {account}"));
     let ran = fastly.run(&["service", "search", "--name", "blog"]);
     let missing = "the Fastly API returned 404 Not Found: Record not found (Cannot find service 'blog').";

@@ -10,9 +10,12 @@ mod fastly;
 mod house;
 
 mod auth;
+mod authorizations;
+mod automation;
 mod limits;
 mod purge;
 mod revoke;
 mod services;
 mod tokens;
+mod users;
 mod versions;

@@ -122,6 +122,12 @@ impl House {
         self.ground.db()
     }
 
+    /// What went to people, the oldest first.
+    pub(crate) fn letters(&self) -> Vec<serde_json::Value> {
+        let lines = std::fs::read_to_string(self.ground.outbox()).unwrap_or_default();
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+
     /// Whoever shows nothing.
     pub(crate) fn anon(&self) -> &Caller {
         &self.node.anon
@@ -282,7 +288,7 @@ impl Ground {
     }
 
     /// Where one-time links go.
-    pub(crate) fn outbox(&self) -> PathBuf {
+    fn outbox(&self) -> PathBuf {
         self.dir.join("outbox.jsonl")
     }
 

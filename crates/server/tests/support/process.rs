@@ -107,9 +107,13 @@ impl Home {
         id(&self.run(&args, ""))
     }
 
-    /// Starts the server, and waits until it serves.
+    /// Starts the server, with the folder's `keygate.toml` if there is one, and waits until it serves.
     pub(crate) fn serve(&self) -> Server {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let config = self.0.join("keygate.toml");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let address = serves_at(child.stderr.take().expect("its log"));

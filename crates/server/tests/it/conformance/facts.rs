@@ -1,8 +1,10 @@
 //! The facts of a file as records, as an authority would feed them: owners before what they own, and nothing of what is
 //! unheard.
 
+use std::sync::Arc;
+
 use keygate_model::{
-    CustomerId, Digest, Expiry, Record, Secret, ServiceId, Services, TokenId, UserId,
+    CustomerId, Digest, Expiry, Networks, Policy, Record, Secret, ServiceId, Services, TokenId, UserId,
     authorization::Reach,
     customer::{CustomerState, Rules},
     record::{CustomerRecord, Owner, ServiceRecord, TokenRecord, UserRecord},
@@ -12,11 +14,11 @@ use keygate_model::{
 use super::cases::{self, Caller, Facts, Token};
 
 /// Ids and secrets for every name.
-pub(super) struct World<'f>(&'f Facts);
+pub(super) struct World<'f>(&'f Facts, Arc<Policy>);
 
 impl<'f> World<'f> {
-    pub(super) fn new(facts: &'f Facts) -> Self {
-        Self(facts)
+    pub(super) fn new(facts: &'f Facts, policy: Arc<Policy>) -> Self {
+        Self(facts, policy)
     }
 
     pub(super) fn records(&self) -> Vec<Record> {
@@ -26,7 +28,7 @@ impl<'f> World<'f> {
             Record::Customer(CustomerRecord {
                 id: customer_id(name),
                 state: state(customer.suspended),
-                rules: Rules::default(),
+                rules: rules(&self.1, customer),
             })
         });
         let users = users.iter().filter(|(_, user)| !user.unheard).map(|(name, user)| {
@@ -36,8 +38,8 @@ impl<'f> World<'f> {
                 customer,
                 role: user.role.clone(),
                 state: user.state,
-                reach: Reach::All,
-                has_factor: true,
+                reach: reach(user),
+                has_factor: user.second_factor,
             })
         });
         let services = services.iter().map(|(name, service)| {
@@ -52,7 +54,7 @@ impl<'f> World<'f> {
         match caller {
             Caller::Nobody => None,
             Caller::Unknown => Some(secret("unknown", Kind::User)),
-            Caller::Token(name) => Some(secret(name, self.0.tokens[name].kind())),
+            Caller::Token(name) => Some(secret_of(name, &self.0.tokens[name])),
             Caller::Malformed => {
                 let right = secret("unknown", Kind::User);
                 let last = if right.ends_with('0') { '1' } else { '0' };
@@ -76,7 +78,7 @@ impl<'f> World<'f> {
         let listed = token.services.as_ref().map(|names| names.iter().map(|name| service_id(name)));
         TokenRecord {
             id: token_id(name),
-            digest: Digest::of(secret(name, token.kind()).as_bytes()),
+            digest: Digest::of(secret_of(name, token).as_bytes()),
             customer: customer_id(self.0.customer_of(token)),
             owner: match &token.owner {
                 cases::Owner::User(name) => Owner::User(user_id(name)),
@@ -86,10 +88,29 @@ impl<'f> World<'f> {
             services: listed.map_or(Services::All, |ids| Services::only(ids).expect("a list is not empty")),
             expires: token.expires.map_or(Expiry::Never, Expiry::At),
             sudo_until: token.sudo_until,
-            foreign: false,
+            foreign: token.foreign,
             revoked: token.revoked,
         }
     }
+}
+
+fn rules(policy: &Policy, customer: &cases::Customer) -> Rules {
+    let networks = customer.networks.as_deref().map(|text| Networks::parse(text).expect("networks"));
+    Rules {
+        networks: networks.unwrap_or_default(),
+        forbids: customer.forbids.iter().map(|name| policy.action(name).expect("an action")).collect(),
+        force_factor: customer.force_2fa,
+    }
+}
+
+fn reach(user: &cases::User) -> Reach {
+    user.limited.as_ref().map_or(Reach::All, |granted| {
+        Reach::Granted(granted.iter().map(|(name, may)| (service_id(name), *may)).collect())
+    })
+}
+
+fn secret_of(name: &str, token: &Token) -> String {
+    if token.foreign { format!("made-elsewhere/{name}=") } else { secret(name, token.kind()) }
 }
 
 fn secret(name: &str, kind: Kind) -> String {

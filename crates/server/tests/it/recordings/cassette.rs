@@ -63,10 +63,12 @@ fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
 }
 
 /// The part of `GET /service/FPkm…/details` that is the same for every service: what stands for an id, in its place.
-const IDS: [(&str, &str); 6] = [
+const IDS: [(&str, &str); 8] = [
     ("service", "{service}"),
     ("version", "{number}"),
     ("tokens", "{token}"),
+    ("automation-tokens", "{token}"),
+    ("service-authorizations", "{authorization}"),
     ("customer", "{customer}"),
     ("events", "{event}"),
     ("user", "{user}"),

@@ -7,10 +7,10 @@ use keygate_model::{
     Secret,
     token::{Brand, Kind},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Scene as As, cassette::Request};
-use crate::house::{Ask, Cache, Caller, House, PASSWORD, Reply, Token};
+use crate::house::{Ask, Cache, Caller, House, PASSWORD, Person, Reply, Token};
 
 /// A house in which the recorded request means something.
 pub(super) struct Stage {
@@ -19,8 +19,9 @@ pub(super) struct Stage {
     caller: Caller,
     token: Token,
     cache: Cache,
-    /// How many services were made.
+    /// How many services and people were made.
     services: usize,
+    people: usize,
     /// The tokens that requests before this one have made.
     made: Vec<String>,
 }
@@ -44,7 +45,7 @@ impl Stage {
             _ => house.with(&token),
         };
         house.advance(Duration::from_secs(60));
-        Self { house, scene, caller, token, cache, services: 0, made: Vec::new() }
+        Self { house, scene, caller, token, cache, services: 0, people: 0, made: Vec::new() }
     }
 
     /// Asks what was asked.
@@ -55,7 +56,7 @@ impl Stage {
             let (here, path) = on.split_once(' ').expect("a method and a path");
             (method, template) = (here.to_owned(), path.to_owned());
         }
-        let path = self.fill(&template, query).await;
+        let path = self.fill(&method, &template, query).await;
         let mut ask = self.caller.ask(&method, &format!("{path}{query}"));
         for (name, values) in recorded.headers.iter().filter(|(name, _)| *name != "Content-Type") {
             ask = values.iter().fold(ask, |ask, value| ask.header(name, value));
@@ -75,15 +76,29 @@ impl Stage {
     }
 
     /// Puts ids that mean something into their places.
-    async fn fill(&mut self, template: &str, query: &str) -> String {
+    async fn fill(&mut self, method: &str, template: &str, query: &str) -> String {
         let mut path = template.to_owned();
         if path.contains("{service}") || path.contains("/search") || (path == "/service" && !query.is_empty())
         {
             let service = self.service(template, query).await;
             path = path.replace("{service}", &service);
         }
+        if self.scene == As::Machine {
+            path = path.replace("{token}", &self.machine().await);
+        }
         if path.contains("{token}") {
             path = path.replace("{token}", &self.house.token(&self.house.ada, &[]).await.id);
+        }
+        if path.contains("{user}") {
+            let person = self.person().await;
+            if self.scene == As::Deleted {
+                assert_eq!(self.caller.delete(&format!("/user/{}", person.id)).await.status, 200);
+            }
+            let name = if path.contains("/password/") { person.login } else { person.id.to_string() };
+            path = path.replace("{user}", &name);
+        }
+        if path.starts_with("/service-authorizations") && method != "POST" {
+            path = path.replace("{authorization}", &self.authorization().await);
         }
         if path.starts_with("/events") {
             self.happen().await;
@@ -92,6 +107,40 @@ impl Stage {
         }
         // The version that every service has.
         path.replace("{customer}", &self.house.customer.to_string()).replace("{number}", "1")
+    }
+
+    /// The token of a machine.
+    async fn machine(&mut self) -> String {
+        self.house.sudo(&self.token).await;
+        let order = json!({ "name": "a machine", "role": "engineer" });
+        let made = self.caller.ask("POST", "/automation-tokens").json(&order).send().await.json();
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Somebody else in the customer.
+    async fn person(&mut self) -> Person {
+        self.people += 1;
+        let login = format!("grace+{}@example.com", self.people);
+        self.house.node.person(self.house.customer, &login, "engineer", PASSWORD).await
+    }
+
+    /// What somebody is given on a service.
+    async fn authorization(&mut self) -> String {
+        let (service, user) = (self.new_service(None, "").await, self.person().await.id);
+        let related = json!({
+            "service": { "data": { "type": "service", "id": service } },
+            "user": { "data": { "type": "user", "id": user } },
+        });
+        let wanted = json!({ "data": {
+            "type": "service_authorization", "attributes": { "permission": "full" }, "relationships": related,
+        } });
+        let made = self.caller.ask("POST", "/service-authorizations").json(&wanted).send().await.json();
+        let id = made["data"]["id"].as_str().expect("an id").to_owned();
+        if self.scene == As::Deleted {
+            let path = format!("/service-authorizations/{id}");
+            assert_eq!(self.caller.delete(&path).await.status, 204);
+        }
+        id
     }
 
     /// The service that the request is about. Every request gets one of its own.
@@ -133,7 +182,7 @@ impl Stage {
     async fn with_body(&mut self, ask: Ask, recorded: &Request) -> Ask {
         let Some([kind]) = recorded.headers.get("Content-Type").map(Vec::as_slice) else { return ask };
         if kind != "application/x-www-form-urlencoded" {
-            return ask.body(kind, &self.with_made_tokens(&recorded.body));
+            return ask.body(kind, &self.with_our_ids(&recorded.body).await);
         }
         let mut fields = Vec::new();
         for (name, value) in form_urlencoded::parse(recorded.body.as_bytes()) {
@@ -149,13 +198,26 @@ impl Stage {
         ask.body(kind, &crate::house::form(&fields))
     }
 
-    /// `{"data":[{"type":"token","id":"…"}]}` with the tokens that were made here.
-    fn with_made_tokens(&self, body: &str) -> String {
+    /// A recorded document with the ids of what is here in the places of theirs.
+    async fn with_our_ids(&mut self, body: &str) -> String {
         let parsed: Value = serde_json::from_str(body).expect("JSON");
-        let ids =
-            parsed["data"].as_array().expect("a list").iter().map(|item| item["id"].as_str().expect("an id"));
-        assert_eq!(ids.clone().count(), self.made.len(), "what was made before");
-        ids.zip(&self.made).fold(body.to_owned(), |body, (theirs, ours)| body.replace(theirs, ours))
+        let id = |value: &Value| value.as_str().expect("an id").to_owned();
+        let mut ours = Vec::new();
+        if let Some(tokens) = parsed["data"].as_array() {
+            assert_eq!(tokens.len(), self.made.len(), "what was made before");
+            ours.extend(tokens.iter().map(|token| id(&token["id"])).zip(self.made.clone()));
+        }
+        for (noun, related) in parsed["data"]["relationships"].as_object().into_iter().flatten() {
+            let one = match noun.as_str() {
+                "user" => self.person().await.id.to_string(),
+                _ => self.new_service(None, "").await,
+            };
+            ours.push((id(&related["data"]["id"]), one));
+        }
+        for service in parsed["services"].as_array().into_iter().flatten() {
+            ours.push((id(service), self.new_service(None, "").await));
+        }
+        ours.iter().fold(body.to_owned(), |body, (theirs, ours)| body.replace(theirs, ours))
     }
 
     /// What must be so after the last request.
@@ -165,6 +227,10 @@ impl Stage {
         assert_eq!(lives, expected, "{name}");
         for id in self.made.iter().filter(|_| name.contains("bulk_delete")) {
             assert_eq!(self.caller.get(&format!("/tokens/{id}")).await.status, 404, "{name}");
+        }
+        if name.contains("reset_password") {
+            let letters = self.house.letters();
+            assert_eq!([&letters[0]["kind"], &letters[0]["to"]], ["password_reset", "grace+1@example.com"]);
         }
     }
 }
