@@ -74,8 +74,8 @@ const WITHOUT_FACTOR: [&str; 6] = [
 const OWN: [&str; 5] =
     ["user:update_self", "password:change", "password:reset", "factor:enrol", "factor:disable"];
 /// What nobody stands behind a machine to do.
-const NO_MACHINES: [&str; 6] =
-    ["token:create", "sudo:start", "user:read_self", "user:update_self", "password:change", "password:reset"];
+const NO_MACHINES: [&str; 5] =
+    ["token:create", "sudo:start", "password:change", "password:reset", "invitation:create"];
 const FOR_PEOPLE: [&str; 3] = ["factor:enrol", "factor:disable", "customer:delete"];
 const MINT: &str = "automation_token:mint";
 const SCOPES: [&str; 5] = ["global", "global:read", "purge_select", "purge_all", MINT];

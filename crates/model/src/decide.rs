@@ -277,7 +277,7 @@ fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circum
 
 /// Scope and role both contain the action.
 fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(), Deny> {
-    if is_machine(standing.actor) && policy.is_own(action) && !policy.is_for_people(action) {
+    if is_machine(standing.actor) && policy.is_personal(action) {
         return Err(Deny::Machine(action));
     }
     if !standing.scope.contains(action) {

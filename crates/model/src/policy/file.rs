@@ -26,6 +26,8 @@ pub(super) struct ActionLine {
     #[serde(default)]
     pub(super) own: bool,
     #[serde(default)]
+    pub(super) personal: bool,
+    #[serde(default)]
     pub(super) explicit: bool,
     #[serde(default)]
     pub(super) anywhere: bool,

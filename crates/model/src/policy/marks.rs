@@ -13,6 +13,7 @@ pub(super) struct Marks {
     sudo: ActionSet,
     account: ActionSet,
     own: ActionSet,
+    personal: ActionSet,
     explicit: ActionSet,
     anywhere: ActionSet,
     unenrolled: ActionSet,
@@ -44,6 +45,7 @@ impl Marks {
             sudo: marked(|line| line.sudo),
             account: marked(|line| line.account),
             own: marked(|line| line.own),
+            personal: marked(|line| line.personal),
             explicit: marked(|line| line.explicit),
             anywhere: marked(|line| line.anywhere),
             unenrolled: marked(|line| line.unenrolled),
@@ -95,10 +97,10 @@ impl Policy {
         self.marks.account.contains(action)
     }
 
-    /// Whether an action is about the person who asks.
+    /// Whether an action is a person's own business, and never a machine's.
     #[must_use]
-    pub fn is_own(&self, action: Action) -> bool {
-        self.marks.own.contains(action)
+    pub fn is_personal(&self, action: Action) -> bool {
+        self.marks.personal.contains(action)
     }
 
     /// Whether an account-wide action is one that a person who is limited to services may do too: looking, and what is

@@ -15,6 +15,8 @@ pub(crate) struct Book {
     pub(crate) read: Set,
     pub(crate) account: Set,
     pub(crate) unenrolled: Set,
+    /// About the person who asks.
+    pub(crate) own: Set,
     /// Those that need a password.
     pub(crate) sudo: Set,
     /// For each action, the one that a machine needs instead.
@@ -44,6 +46,7 @@ impl Book {
             read: marked("read"),
             account: marked("account"),
             unenrolled: marked("unenrolled"),
+            own: marked("own"),
             sudo: marked("sudo") | marked("people"),
             explicit: marked("explicit"),
             for_machine: actions.iter().map(|(name, _)| instead(name)).collect(),

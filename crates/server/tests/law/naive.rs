@@ -127,6 +127,9 @@ impl Model {
             Owner::Customer(role) => (None, role, BOOK.for_machine[action]),
         };
         let is = |set: Set| set & 1 << action != 0;
+        if person.is_none() && is(BOOK.own) {
+            return false;
+        }
         if self.is_sound(Flaw::NoRevocation) && token.revoked {
             return false;
         }
@@ -162,7 +165,7 @@ impl Model {
         if !person.limited || !self.is_sound(Flaw::NoReach) {
             return true;
         }
-        let about_all = is(BOOK.account) && !is(BOOK.read);
+        let about_all = is(BOOK.account) && !is(BOOK.read | BOOK.own);
         let given = |service| person.grants.get(&service).is_some_and(|permission| is(*permission));
         !about_all && service.is_none_or(given)
     }

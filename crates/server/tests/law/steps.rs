@@ -134,8 +134,7 @@ impl<'h> Sequence<'h> {
         match step {
             "import" => {
                 let (owner, scope) = (self.chance.below(3), self.chance.of(&SCOPES));
-                self.import((owner < 2).then_some(owner), scope).await;
-                Ok(true)
+                Ok(self.import((owner < 2).then_some(owner), scope).await)
             }
             "create" => self.create().await,
             "mint" => self.mint().await,

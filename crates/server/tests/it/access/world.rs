@@ -28,8 +28,10 @@ pub(super) struct World {
     estate: Estate,
 }
 
-/// Tokens of people: the name, what it is, whose, with what, and whether it is in sudo.
-const TOKENS: [(&str, &str, &str, &[(&str, &str)], bool); 16] = [
+/// A person's token: the name, what it is, whose, with what, and whether it is in sudo.
+type Wanted = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)], bool);
+
+const TOKENS: [Wanted; 16] = [
     (
         "expired",
         "a superuser's token whose time is over",

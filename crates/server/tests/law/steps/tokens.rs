@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl Sequence<'_> {
-    /// Takes over a key, of a person or with a role of its own.
-    pub(super) async fn import(&mut self, person: Option<usize>, scope: &'static str) {
+    /// Takes over a key, of a person or with a role of its own. False: the person is gone.
+    pub(super) async fn import(&mut self, person: Option<usize>, scope: &'static str) -> bool {
         let secret = format!("an-old-key-{:032x}", u128::from_be_bytes(self.house.draw()));
         let id = TokenId::from_bytes(self.house.draw());
         let (services, expires) = (self.some_services(), self.some_end());
@@ -39,9 +39,14 @@ impl Sequence<'_> {
         };
         let (permit, origin) = (self.operator(), at(self.model.now));
         let done = self.house.authority.import_tokens(&permit, &origin, vec![import], false, |_| {}).await;
+        if person.is_some_and(|place| self.model.people[place].gone) {
+            assert!(done.is_err(), "a key of nobody");
+            return false;
+        }
         done.expect("imported");
         self.told.push(format!("import: {scope} {services:?} until {expires:?}"));
         self.remember(id, Digest::of(secret.as_bytes()), owner, scope, services, expires);
+        true
     }
 
     /// A token makes another for its person.
