@@ -52,7 +52,10 @@ fn a_machine_is_no_person() {
     let refused = "the Fastly API returned 403 Forbidden: You are not authorized to perform this action";
     let nobody = format!("{refused} (An automation token has no person behind it).");
     let ran = fastly.run(&["auth-token", "create", "--password", PASSWORD]);
-    assert_eq!(ran.error(), nobody);
+    let sudo = format!(
+        "{refused} (An automation token has no person behind it, and sudo:start is a person's own business)."
+    );
+    assert_eq!(ran.error(), sudo);
     assert!(ran.hint().starts_with(HINT_403), "{ran}");
     assert!(house.events("user.login_failure").is_empty(), "no password was tried");
     let whole =
