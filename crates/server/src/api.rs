@@ -31,3 +31,12 @@ pub(crate) type Ap = State<std::sync::Arc<App>>;
 pub(crate) type From = Extension<Origin>;
 /// What a handler answers.
 pub(crate) type Reply<T = axum::Json<serde_json::Value>> = Result<T, Problem>;
+
+/// The one role that is asked for: in `roles`, which goes before `role` (CONTRACT §10).
+fn one_role<'f>(role: Option<&'f str>, roles: &[&'f str]) -> Result<Option<&'f str>, Problem> {
+    match roles {
+        [] => Ok(role),
+        [one] => Ok(Some(one)),
+        _ => Err(Problem::bad_request("role_invalid", "There is one role, not several")),
+    }
+}

@@ -13,7 +13,7 @@ use keygate_model::token::Kind;
 use serde_json::{Value, json};
 
 use super::{
-    Ap, Reply,
+    Ap, Reply, one_role,
     page::{Page, cursor_invalid},
     tokens::{expires, idempotency, parse, scope},
 };
@@ -62,7 +62,7 @@ pub(crate) async fn create(
             expires: expires(&fields)?,
             idempotency: idempotency(&headers, &fields, Kind::Automation)?,
         },
-        role: role(&fields)?,
+        role: one_role(fields.text("role")?, &fields.texts(&["roles"])?)?.unwrap_or(ROLE).to_owned(),
         tls_access: fields.flag("tls_access")?.unwrap_or(false),
     };
     let minted = app.mint(Kind::Automation)?;
@@ -122,17 +122,6 @@ pub(crate) async fn revoke(State(app): Ap, caller: Caller, Path(id): Path<String
     app.authority.automation_token(&read, id).await?;
     app.authority.revoke(&caller.permit, &caller.origin, vec![id]).await?;
     Ok(line(&json!({ "title": "Revoked", "status": 200, "detail": "", "errors": [] })))
-}
-
-/// `role`, or `roles` with one name: an automation token has a single role.
-fn role(fields: &Fields) -> Result<String, Problem> {
-    let many = fields.texts(&["roles"])?;
-    match (fields.text("role")?, many.as_slice()) {
-        (_, [one]) => Ok((*one).to_owned()),
-        (Some(one), []) => Ok(one.to_owned()),
-        (None, []) => Ok(ROLE.to_owned()),
-        (_, _) => Err(Problem::bad_request("role_invalid", "An automation token has one role")),
-    }
 }
 
 /// Empty rather than null where there is nothing, as recorded.

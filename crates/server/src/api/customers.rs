@@ -121,14 +121,12 @@ fn changes(fields: &Fields) -> Result<Changes, Problem> {
     Ok(changes)
 }
 
-/// Whole days, at least one; null or nothing lifts the limit.
+/// Whole days; null or nothing lifts the limit.
 fn days(fields: &Fields) -> Result<Option<Option<u32>>, Problem> {
     let wrong = || {
         Problem::bad_request("field_invalid", "token_lifetime_max_days is a whole number of days, or null")
     };
-    let number = |days: Option<u32>| {
-        days.filter(|days| (1..=3650).contains(days)).map(Some).map(Some).ok_or_else(wrong)
-    };
+    let number = |days: Option<u32>| days.map(Some).map(Some).ok_or_else(wrong);
     match fields.raw("token_lifetime_max_days") {
         None => Ok(None),
         Some(Value::Null) => Ok(Some(None)),

@@ -75,6 +75,17 @@ impl<'d> Resource<'d> {
         }
     }
 
+    /// An attribute that is a list of texts.
+    pub(crate) fn texts(self, name: &str) -> Result<Vec<&'d str>, Problem> {
+        let odd =
+            || Problem::bad_request("field_invalid", format!("The attribute '{name}' is a list of texts"));
+        match &self.0["attributes"][name] {
+            Value::Null => Ok(Vec::new()),
+            Value::Array(items) => items.iter().map(|item| item.as_str().ok_or_else(odd)).collect(),
+            _ => Err(odd()),
+        }
+    }
+
     /// An attribute that is true or false.
     pub(crate) fn flag(self, name: &str) -> Result<Option<bool>, Problem> {
         match &self.0["attributes"][name] {

@@ -17,6 +17,7 @@ use super::{
     Ap, From, Reply,
     authorizations::permission,
     document::{Document, Resource, answer},
+    one_role,
     page::Page,
     services::base_url,
     users::parse_login,
@@ -46,7 +47,7 @@ pub(crate) async fn create(State(app): Ap, caller: Caller, document: Document) -
     let new = NewInvitation {
         id: InvitationId::from_bytes(app.rng.bytes()?),
         email: parse_login(resource.text("email")?.unwrap_or_default())?,
-        role: resource.text("role")?.unwrap_or("user").to_owned(),
+        role: one_role(resource.text("role")?, &resource.texts("roles")?)?.unwrap_or("user").to_owned(),
         limited: resource.flag("limit_services")?.unwrap_or(false),
         grants: grants(&app, resource)?,
         code: LinkCode::new(&app.rng.bytes()?),

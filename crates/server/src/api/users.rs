@@ -14,7 +14,7 @@ use keygate_model::{Action, Timestamp, UserId, link::LinkCode, user::Login};
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 
-use super::{Ap, From, Reply, tokens};
+use super::{Ap, From, Reply, one_role, tokens};
 use crate::{
     app::App,
     body::{Fields, basic},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Fields that mean something in `POST /user` and `PUT /user/{id}`, and those that clients echo.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 10] = [
     "id",
     "customer_id",
     "login",
@@ -33,12 +33,13 @@ const FIELDS: [&str; 12] = [
     "role",
     "roles",
     "limit_services",
-    "locked",
-    "require_new_password",
     "two_factor_auth_enabled",
     "two_factor_setup_required",
     "ServiceID",
 ];
+
+/// Fields that only somebody who is there can have: a new person sets a password first, and is not locked.
+const LATER_FIELDS: [&str; 2] = ["locked", "require_new_password"];
 
 /// The person behind the token.
 pub(crate) async fn current(State(app): Ap, caller: Caller) -> Reply {
@@ -72,7 +73,7 @@ pub(crate) async fn create(State(app): Ap, caller: Caller, fields: Fields) -> Re
         id: app.user_id()?,
         login: parse_login(login)?,
         name: fields.text("name")?.unwrap_or(login).to_owned(),
-        role: fields.text("role")?.unwrap_or("user").to_owned(),
+        role: role(&fields)?.unwrap_or("user").to_owned(),
         limited: fields.flag("limit_services")?.unwrap_or(false),
         password: None,
     };
@@ -83,12 +84,12 @@ pub(crate) async fn create(State(app): Ap, caller: Caller, fields: Fields) -> Re
 
 /// Changes oneself; a superuser, anybody of the customer.
 pub(crate) async fn update(State(app): Ap, caller: Caller, Path(id): Path<String>, fields: Fields) -> Reply {
-    fields.only(&FIELDS)?;
+    fields.only(&[&FIELDS[..], &LATER_FIELDS[..]].concat())?;
     let permit = caller.may(&app, Action::USER_UPDATE_ANY, None).unwrap_or(caller.permit);
     let changes = Changes {
         name: fields.text("name")?.map(str::to_owned),
         login: fields.text("login")?.map(parse_login).transpose()?,
-        role: fields.text("role")?.map(str::to_owned),
+        role: role(&fields)?.map(str::to_owned),
         locked: fields.flag("locked")?,
         limited: fields.flag("limit_services")?,
         must_change: fields.flag("require_new_password")?,
@@ -198,6 +199,10 @@ fn user_json(user: &Row, active: Option<Timestamp>) -> Value {
         "ignores_two_factor_requirement": false,
         "last_active_at": active.map(time),
     })
+}
+
+fn role(fields: &Fields) -> Result<Option<&str>, Problem> {
+    one_role(fields.text("role")?, &fields.texts(&["roles"])?)
 }
 
 fn parse(id: &str) -> Result<UserId, Problem> {

@@ -35,13 +35,18 @@ pub(crate) struct Made {
 impl House {
     /// Both services are cached at `caches`, the shop at shop.example and the blog at blog.example.
     pub(crate) fn new(caches: &[SocketAddr]) -> Self {
+        Self::with(caches, "")
+    }
+
+    /// The same, with more in the server's configuration.
+    pub(crate) fn with(caches: &[SocketAddr], settings: &str) -> Self {
         let home = Home::new();
         let customer = home.customer("Acme");
         let ada = home.user(&customer, LOGIN, "superuser", PASSWORD);
         let factor = home.second_factor(LOGIN);
         let shop = home.service(&customer, "shop", "shop.example", caches);
         let blog = home.service(&customer, "blog", "blog.example", caches);
-        let config = format!("outbox = {OUTBOX:?}\n");
+        let config = format!("outbox = {OUTBOX:?}\n{settings}");
         std::fs::write(home.path().join("keygate.toml"), config).expect("a configuration");
         let server = home.serve();
         let form = format!(

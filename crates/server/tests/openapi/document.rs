@@ -126,6 +126,13 @@ impl Source<'_> {
         route.map(|route| route.access)
     }
 
+    fn is_counted(&self) -> bool {
+        match self.access() {
+            Some(Access::Action(action) | Access::ActionIfAny(action)) => self.policy.is_counted(action),
+            Some(Access::Public) | None => false,
+        }
+    }
+
     fn says(&self, mark: &str) -> bool {
         self.source[mark] == true
     }
@@ -156,7 +163,11 @@ impl Source<'_> {
         }
         let kind = document["type"].as_str().unwrap_or(JSON_API);
         let required = document["optional"] != true;
-        Some(json!({ "required": required, "content": { kind: { "schema": schema(&document["schema"]) } } }))
+        let mut content = json!({ kind: { "schema": schema(&document["schema"]) } });
+        if document["form"].is_string() {
+            content["application/x-www-form-urlencoded"] = json!({ "schema": schema(&document["form"]) });
+        }
+        Some(json!({ "required": required, "content": content }))
     }
 
     /// Whether some field must be there, and so a body.
@@ -171,7 +182,7 @@ impl Source<'_> {
         let asks = door::Asks {
             access: self.access(),
             takes_body: self.source["fields"].is_string() || self.source["document"].is_object(),
-            is_form: self.source["fields"].is_string(),
+            is_form: self.source["fields"].is_string() || self.source["document"]["form"].is_string(),
             names_service: service,
             has_parameters: self.on.contains('{'),
             is_plain: self.says("plain"),
@@ -179,6 +190,10 @@ impl Source<'_> {
         if !self.says("before_router") {
             let refuses = self.source["refuses"].as_object().cloned().unwrap_or_default();
             responses.extend(door::refusals(self.policy, &asks, refuses));
+        }
+        if self.is_counted() {
+            let own = responses.values_mut().filter(|answer| !answer["$ref"].is_string());
+            own.for_each(door::tell_quota);
         }
         responses.sort_keys();
         responses

@@ -59,6 +59,8 @@ pub(crate) fn needs(policy: &Policy, access: Option<Access>) -> Value {
     let marks = [
         ("sudo", policy.needs_sudo(action)),
         ("people_only", policy.is_for_people(action)),
+        ("counted", policy.is_counted(action)),
+        ("urgent", policy.is_urgent(action)),
         ("whole_account", policy.is_account_wide(action)),
         ("from_anywhere", policy.is_from_anywhere(action)),
         ("without_second_factor", policy.is_without_factor(action)),
@@ -98,6 +100,9 @@ pub(crate) fn refusals(policy: &Policy, asks: &Asks, own: Map<String, Value>) ->
     if let Some(Access::Action(action) | Access::ActionIfAny(action)) = asks.access {
         add("400", &["multiple_credentials"]);
         add("403", &forbidden(policy, action, asks.names_service));
+        if policy.is_counted(action) && !policy.is_urgent(action) {
+            add("429", &["rate_limited"]);
+        }
     }
     let mut responses: Map<String, Value> =
         codes.iter().map(|(status, list)| refusal(status, list)).collect();
@@ -125,6 +130,7 @@ fn forbidden(policy: &Policy, action: Action, names_service: bool) -> Vec<&'stat
     let switchable = machines != action;
     [
         ("tenant_suspended", true),
+        ("token_type_not_allowed", policy.is_own(action) && !policy.is_for_people(action)),
         ("ip_not_allowed", !policy.is_from_anywhere(action)),
         ("two_factor_required", !policy.is_without_factor(action)),
         ("read_only", !reads && !every_scope),
@@ -149,7 +155,7 @@ fn refusal(status: &str, codes: &Value) -> (String, Value) {
         "404" => ("Not there, or not for this caller.", None),
         "409" => ("It would leave things in a state that they must not be in, or was done before.", None),
         "422" => ("Understood, and not possible.", None),
-        "429" => ("Too many tries for this login.", Some("Retry-After")),
+        "429" => ("Too many tries for this login, or nothing left of the hourly quota.", Some("Retry-After")),
         "502" => ("Some cache nodes were not purged; `detail` names them. Purging again is safe.", None),
         other => panic!("words for the status {other}"),
     };
@@ -176,11 +182,24 @@ pub(crate) fn shared() -> Value {
     nobody["headers"] = json!({ "WWW-Authenticate": challenge });
     let mut unavailable = problem("Not a no: try again.", &json!(UNAVAILABLE));
     unavailable["headers"] = retry("Retry-After");
-    json!({
+    let mut shared = json!({
         "Unauthenticated": nobody,
         "Internal": problem("A mistake in Keygate.", &json!(["internal"])),
         "Unavailable": unavailable,
-    })
+    });
+    for answer in shared.as_object_mut().into_iter().flatten().map(|(_, answer)| answer) {
+        tell_quota(answer);
+    }
+    shared
+}
+
+/// Adds the headers of the quota to an answer.
+pub(crate) fn tell_quota(answer: &mut Value) {
+    for (on_the_wire, name) in
+        [("Fastly-RateLimit-Remaining", "Remaining"), ("Fastly-RateLimit-Reset", "Reset")]
+    {
+        answer["headers"][on_the_wire] = json!({ "$ref": format!("#/components/headers/{name}") });
+    }
 }
 
 /// What the door for proxies answers.

@@ -19,8 +19,10 @@ Made from [openapi.json](../crates/server/openapi.json) by `./dev reference`; ch
 
 Every operation can also refuse a request that cannot be read safely, 400 with `ambiguous_path`, `credential_in_url`,
 `method_override_refused`, `multiple_credentials`, `body_too_large` or `body_too_slow`. One that asks for a token can also
-answer 401, 500 and 503. What each code means is [at the end](#codes). *Sudo*: the password was shown within the last five minutes, with `POST /sudo`. *Whole account*:
-not for tokens or people that are limited to services.
+answer 401, 500 and 503. What each code means is [at the end](#codes). *Sudo*: the password was shown within the last
+five minutes, with `POST /sudo`. *Whole account*: not for tokens or people that are limited to services. *Counts for the
+quota*: its answers say in `Fastly-RateLimit-Remaining` what is left of this hour, and it can answer 429 with
+`rate_limited`, unless it is *done also when nothing is left of it*.
 ";
 
 #[test]
@@ -94,6 +96,8 @@ fn needs(operation: &Value) -> String {
         ("sudo", "in sudo"),
         ("whole_account", "whole account"),
         ("from_anywhere", "from any network"),
+        ("counted", "counts for the quota"),
+        ("urgent", "done also when nothing is left of it"),
         ("without_second_factor", "also without the second factor that the account wants"),
     ] {
         if needs[mark] == true {

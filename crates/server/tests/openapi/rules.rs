@@ -63,6 +63,29 @@ fn what_an_operation_needs_is_what_the_policy_says() {
             );
         }
         assert_eq!(needs["sudo"] == true, policy.needs_sudo(action), "{}", route.on);
+        assert_eq!(needs["counted"] == true, policy.is_counted(action), "{}", route.on);
+        assert_eq!(needs["urgent"] == true, policy.is_urgent(action), "{}", route.on);
+    }
+}
+
+#[test]
+fn what_counts_for_the_quota_says_so_in_every_answer_and_refuses_only_what_can_wait() {
+    let (document, policy) = (document(), Policy::compile(OWN_POLICY).expect("the own policy compiles"));
+    for (on, operation) in operations(&document) {
+        let action = operation["x-keygate-action"]["action"].as_str().and_then(|name| policy.action(name));
+        let counts = action.is_some_and(|action| policy.is_counted(action));
+        let answers = operation["responses"].as_object().expect("responses");
+        for (status, answer) in answers.iter().filter(|(_, answer)| !answer["$ref"].is_string()) {
+            for header in ["Fastly-RateLimit-Remaining", "Fastly-RateLimit-Reset"] {
+                assert_eq!(answer["headers"][header].is_object(), counts, "{on} {status} {header}");
+            }
+        }
+        let codes =
+            &operation["responses"]["429"]["content"]["application/json"]["schema"]["properties"]["code"];
+        let can_be =
+            codes["enum"].as_array().is_some_and(|codes| codes.iter().any(|code| code == "rate_limited"));
+        let can_wait = action.is_some_and(|action| !policy.is_urgent(action));
+        assert_eq!(can_be, counts && can_wait, "{on}");
     }
 }
 

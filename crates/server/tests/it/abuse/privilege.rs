@@ -258,3 +258,49 @@ async fn b55_the_last_superuser_stays_one() {
     let again = put(&house, &lead, &house.ada, ("role", "superuser")).await;
     forbidden(&again, "not_yours_to_change", "You may change your own name; ask a superuser for the rest");
 }
+
+/// What is taken and means nothing would be a role, or a lock, that its sender believes in.
+#[tokio::test]
+async fn roles_go_before_role_and_a_new_person_has_nothing_to_lock() {
+    let house = House::new().await;
+    let lead = lead(&house).await;
+    let lead = house.with(&lead);
+    let invited = |wanted: &Value| {
+        let mut attributes = wanted.clone();
+        attributes["email"] = attributes["login"].take();
+        attributes.as_object_mut().expect("an object").remove("login");
+        json!({ "data": { "type": "invitation", "attributes": attributes } })
+    };
+    let many =
+        json!({ "msg": "Bad request", "detail": "There is one role, not several", "code": "role_invalid" });
+    let cases = [
+        (json!(["billing"]), Some("billing")),
+        (json!([]), Some("engineer")),
+        (json!(["billing", "user"]), None),
+    ];
+    for (number, (roles, expected)) in cases.into_iter().enumerate() {
+        let wanted =
+            json!({ "login": format!("new{number}@example.com"), "role": "engineer", "roles": roles });
+        let made = lead.ask("POST", "/user").json(&wanted).send().await;
+        let invitation =
+            json!({ "login": format!("guest{number}@example.com"), "role": "engineer", "roles": roles });
+        let invitation = lead.ask("POST", "/invitations").json(&invited(&invitation)).send().await;
+        let change = json!({ "role": "engineer", "roles": roles });
+        let changed = lead.ask("PUT", &format!("/user/{}", house.bob.id)).json(&change).send().await;
+        match expected {
+            None => [made, invitation, changed].iter().for_each(|reply| refused(reply, 400, &many)),
+            Some(role) => {
+                assert_eq!((made.status, &made.json()["role"]), (200, &json!(role)), "{made:?}");
+                assert_eq!((changed.status, &changed.json()["role"]), (200, &json!(role)), "{changed:?}");
+                let told = &invitation.json()["data"]["attributes"]["role"];
+                assert_eq!((invitation.status, told), (200, &json!(role)), "{invitation:?}");
+            }
+        }
+    }
+    for field in ["locked", "require_new_password"] {
+        let wanted = json!({ "login": "late@example.com", field: true });
+        let reply = lead.ask("POST", "/user").json(&wanted).send().await;
+        let detail = format!("There is no field '{field}' here");
+        refused(&reply, 400, &json!({ "msg": "Bad request", "detail": detail, "code": "unknown_field" }));
+    }
+}
