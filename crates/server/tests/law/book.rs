@@ -17,6 +17,7 @@ pub(crate) struct Book {
     pub(crate) unenrolled: Set,
     /// About the person who asks.
     pub(crate) own: Set,
+    pub(crate) personal: Set,
     /// Those that need a password.
     pub(crate) sudo: Set,
     /// For each action, the one that a machine needs instead.
@@ -47,6 +48,7 @@ impl Book {
             account: marked("account"),
             unenrolled: marked("unenrolled"),
             own: marked("own"),
+            personal: marked("personal"),
             sudo: marked("sudo") | marked("people"),
             explicit: marked("explicit"),
             for_machine: actions.iter().map(|(name, _)| instead(name)).collect(),

@@ -127,7 +127,7 @@ impl Model {
             Owner::Customer(role) => (None, role, BOOK.for_machine[action]),
         };
         let is = |set: Set| set & 1 << action != 0;
-        if person.is_none() && is(BOOK.own) {
+        if person.is_none() && is(BOOK.personal) {
             return false;
         }
         if self.is_sound(Flaw::NoRevocation) && token.revoked {
