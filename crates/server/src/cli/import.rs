@@ -98,10 +98,10 @@ impl ImportKeys {
             output::json(&json!({ "imported": if self.dry_run { 0 } else { count }, "checked": count }));
         } else if self.dry_run {
             output::line(format_args!(
-                "{count} keys are right; nothing was kept. Without --dry-run they are imported."
+                "Keys that are right: {count}. Nothing was kept; without --dry-run they are imported."
             ));
         } else {
-            output::line(format_args!("{count} keys were imported and work as they are."));
+            output::line(format_args!("Keys that were imported, and work as they are: {count}."));
             output::note(format_args!(
                 "Delete the file if it holds secrets: Keygate keeps their digests alone."
             ));
