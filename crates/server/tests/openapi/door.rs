@@ -130,7 +130,7 @@ fn forbidden(policy: &Policy, action: Action, names_service: bool) -> Vec<&'stat
     let switchable = machines != action;
     [
         ("tenant_suspended", true),
-        ("token_type_not_allowed", policy.is_own(action) && !policy.is_for_people(action)),
+        ("token_type_not_allowed", policy.is_personal(action)),
         ("ip_not_allowed", !policy.is_from_anywhere(action)),
         ("two_factor_required", !policy.is_without_factor(action)),
         ("read_only", !reads && !every_scope),
