@@ -92,6 +92,29 @@ fn documents_name_what_is_there() {
 }
 
 #[test]
+fn lists_in_documents_are_whole() {
+    let notes = read("docs/decisions/README.md");
+    for note in fs::read_dir(root().join("docs/decisions")).unwrap() {
+        let note = name(&note.unwrap().path());
+        assert!(
+            note == "README.md" || notes.contains(&format!("({note})")),
+            "docs/decisions/README.md: {note}"
+        );
+    }
+    let table = read("docs/administration.md");
+    let mut events = 0;
+    for file in ["tell", "version"] {
+        let source = read(&format!("crates/model/src/event/{file}.rs"));
+        let names = source.lines().filter_map(|line| line.split_once("=> \"")?.1.strip_suffix("\","));
+        for name in names.filter(|name| name.contains('.') && !name.contains(' ')) {
+            assert!(table.contains(&format!("`{name}`")), "docs/administration.md: {name}");
+            events += 1;
+        }
+    }
+    assert!(events > 30, "only {events} events were found");
+}
+
+#[test]
 fn nothing_committed_names_this_machine_or_a_registry() {
     let home = std::env::var("HOME").unwrap_or_default();
     for file in sources().into_iter().chain([root().join("tests/clients/package-lock.json")]) {
