@@ -102,6 +102,12 @@ impl Permit {
         self.customer
     }
 
+    /// What they may do. None: the operator's, who may do all.
+    #[must_use]
+    pub fn action(&self) -> Option<Action> {
+        self.action
+    }
+
     /// The service that was asked about.
     #[must_use]
     pub fn service(&self) -> Option<ServiceId> {

@@ -7,10 +7,14 @@ use axum::{
 };
 use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
-use std::fmt;
+use std::{fmt, sync::Arc};
 use zeroize::Zeroizing;
 
-use crate::error::{Problem, said_back};
+use crate::{
+    app::App,
+    caller::Caller,
+    error::{Problem, said_back},
+};
 
 /// The largest body of the API, in bytes.
 const BODY_LEN_MAX: usize = 64 * 1024;
@@ -25,20 +29,21 @@ const LISTS: [&str; 3] = ["roles", "services[]", "services"];
 #[derive(Default)]
 pub(crate) struct Fields(Vec<(String, Value)>);
 
-impl<S: Send + Sync> FromRequest<S> for Fields {
+impl FromRequest<Arc<App>> for Fields {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let headers = request.headers().clone();
-        Self::parse(&headers, &collect(request).await?)
+        Self::parse(&headers, &collect(app, request).await?)
     }
 }
 
-/// The whole body, within its limits.
-pub(crate) async fn collect(request: Request) -> Result<Bytes, Problem> {
+/// The whole body, within its limits, of a caller who still may when the last of it is here.
+pub(crate) async fn collect(app: &App, request: Request) -> Result<Bytes, Problem> {
+    let caller = request.extensions().get::<Caller>().cloned();
     let body = axum::body::to_bytes(request.into_body(), BODY_LEN_MAX);
     match tokio::time::timeout(BODY_TIME_MAX, body).await {
-        Ok(Ok(body)) => Ok(body),
+        Ok(Ok(body)) => caller.map_or(Ok(()), |caller| caller.still_may(app)).map(|()| body),
         Ok(Err(_)) => {
             Err(Problem::bad_request("body_too_large", format!("A body has {BODY_LEN_MAX} bytes at most")))
         }

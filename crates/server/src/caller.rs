@@ -45,6 +45,12 @@ impl Caller {
         }
     }
 
+    /// Asks again for what the route was about: a body takes its time, and a revoke does not wait for it.
+    pub(crate) fn still_may(&self, app: &App) -> Result<(), Problem> {
+        let action = self.permit.action().ok_or_else(Problem::no_caller)?;
+        self.may(app, action, self.permit.service()).map(drop)
+    }
+
     /// Whether this is their customer's id: another's is as missing as one that never was.
     pub(crate) fn is_of(&self, customer: &str) -> Result<(), Problem> {
         if customer.parse() == Ok(self.permit.customer()) {

@@ -1,5 +1,7 @@
 //! `/customer/{id}`, `/current_customer` and the customer's contacts (CONTRACT §5, §13).
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{FromRequest as _, Path, Request, State},
@@ -82,7 +84,7 @@ pub(crate) async fn create_contact(
     request: Request,
 ) -> Reply<Response> {
     caller.is_of(&id)?;
-    let new = new_contact(request).await?;
+    let new = new_contact(&app, request).await?;
     let id = EventId::from_bytes(app.rng.bytes()?);
     let contact = app.authority.create_contact(&caller.permit, &caller.origin, id, new).await?;
     let data = contact_json(&contact, caller.permit.customer());
@@ -193,15 +195,15 @@ fn customer_json(customer: &Row, owner: Option<UserId>) -> Value {
     body
 }
 
-async fn new_contact(request: Request) -> Result<NewContact, Problem> {
+async fn new_contact(app: &Arc<App>, request: Request) -> Result<NewContact, Problem> {
     const FIELDS: [&str; 6] = ["contact_type", "name", "email", "phone", "user_id", "customer_id"];
     let kind = request.headers().get(header::CONTENT_TYPE);
     if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded")) {
-        let fields = Fields::from_request(request, &()).await?;
+        let fields = Fields::from_request(request, app).await?;
         fields.only(&FIELDS)?;
         return contact_of(|name| fields.text(name));
     }
-    let document = Document::from_request(request, &()).await?;
+    let document = Document::from_request(request, app).await?;
     document.one().only(&FIELDS)?;
     contact_of(|name| document.one().text(name))
 }

@@ -1,5 +1,7 @@
 //! JSON:API documents: what comes in, and how answers are marked.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{FromRequest, Request},
     http::{HeaderValue, header},
@@ -8,6 +10,7 @@ use axum::{
 use serde_json::Value;
 
 use crate::{
+    app::App,
     body,
     error::{Problem, said_back},
 };
@@ -18,11 +21,11 @@ const KIND: &str = "application/vnd.api+json";
 /// A document that came in, whatever it was marked as: some clients send plain JSON.
 pub(crate) struct Document(Value);
 
-impl<S: Send + Sync> FromRequest<S> for Document {
+impl FromRequest<Arc<App>> for Document {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let body = body::collect(request).await?;
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let body = body::collect(app, request).await?;
         let shape =
             || Problem::bad_request("body_invalid", r#"The body is a JSON:API document: {"data": …}"#);
         let body: Value = serde_json::from_slice(&body).map_err(|_| shape())?;

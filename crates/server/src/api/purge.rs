@@ -34,7 +34,7 @@ pub(crate) async fn key(
 /// Purges the surrogate keys of a header or a JSON body.
 pub(crate) async fn keys(State(app): Ap, caller: Caller, request: Request) -> Reply<Response> {
     let headers = request.headers().clone();
-    let keys = surrogate_keys(&headers, &body::collect(request).await?)?;
+    let keys = surrogate_keys(&headers, &body::collect(&app, request).await?)?;
     let service = app.authority.service(&caller.permit).await?;
     let nodes = run(&app, &service, &What::Keys(keys.clone(), mode(&headers)), &caller).await?;
     let ticket = Ticket::new(caller.origin.now);

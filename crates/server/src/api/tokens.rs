@@ -118,7 +118,7 @@ pub(crate) async fn revoke(State(app): Ap, caller: Caller, Path(id): Path<String
 
 /// Revokes several: all, or none if one of them is not there for this caller.
 pub(crate) async fn revoke_many(State(app): Ap, caller: Caller, request: Request) -> Reply<StatusCode> {
-    let ids = bulk_ids(&body::collect(request).await?)?;
+    let ids = bulk_ids(&body::collect(&app, request).await?)?;
     let permit = caller.may(&app, Action::TOKEN_REVOKE_ANY, None).unwrap_or(caller.permit);
     app.authority.revoke(&permit, &caller.origin, ids).await?;
     Ok(StatusCode::NO_CONTENT)
