@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Mutex, atomic::AtomicUsize},
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,6 +60,12 @@ pub(crate) struct Checked {
     password_is_right: bool,
     login: Login,
     otp: Option<Result<Otp, MalformedOtp>>,
+}
+
+impl Checked {
+    pub(crate) fn password_is_right(&self) -> bool {
+        self.password_is_right
+    }
 }
 
 /// What came of an attempt.
@@ -206,6 +215,8 @@ pub(crate) struct Limiter {
     /// Where tries of the same login stand in line.
     lanes: Vec<tokio::sync::Mutex<()>>,
     waiting: AtomicUsize,
+    /// When the next link for a stranger is due, in microseconds (GCRA).
+    links_due: AtomicI64,
 }
 
 /// A login's turn: until it is dropped, no other try of the same login is judged.
@@ -219,13 +230,23 @@ const LANES: usize = 256;
 /// Tries that may stand in line, of all logins together.
 const WAITING_MAX: usize = 256;
 
+/// Links that strangers may ask for at once, of all logins together, and after how long one more.
+const LINKS_AT_ONCE: i64 = 50;
+const LINK_EVERY_MICROS: i64 = 200_000;
+
 /// How many logins are remembered; beyond that the full buckets are forgotten.
 const LOGINS_MAX: usize = 100_000;
 
 impl Limiter {
     pub(crate) fn new(limits: LoginLimits) -> Self {
         let lanes = (0..LANES).map(|_| tokio::sync::Mutex::new(())).collect();
-        Self { limits, full_at: Mutex::default(), lanes, waiting: AtomicUsize::new(0) }
+        Self {
+            limits,
+            full_at: Mutex::default(),
+            lanes,
+            waiting: AtomicUsize::new(0),
+            links_due: AtomicI64::new(0),
+        }
     }
 
     /// Waits for this login's turn. Tries at once could outrun the limit, or be refused for each other's sake; one after
@@ -254,6 +275,18 @@ impl Limiter {
         }
         let retry_after_seconds = u32::try_from(over.div_euclid(1_000_000) + 1).unwrap_or(u32::MAX);
         Err(LoginRefusal::TooMany { retry_after_seconds })
+    }
+
+    /// Whether a stranger may ask for a link now, for whomever. Nothing is hashed for it, and each is an event and a sync
+    /// of the disk: the limit by login is none for whoever makes logins up.
+    pub(crate) fn admit_stranger(&self, now: Timestamp) -> Result<(), LoginRefusal> {
+        let now = now.micros();
+        let due = |due: i64| {
+            let due = due.max(now);
+            (due - now < LINKS_AT_ONCE * LINK_EVERY_MICROS).then_some(due + LINK_EVERY_MICROS)
+        };
+        let admitted = self.links_due.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due);
+        admitted.map(drop).map_err(|_| LoginRefusal::TooMany { retry_after_seconds: 1 })
     }
 
     fn give_back(&self, login: &Login) {

@@ -38,15 +38,15 @@ const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", 
 pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let watch = Stopwatch::start();
     let (mut parts, body) = request.into_parts();
+    // Before the decision: a body takes its time, and a revoke does not wait for it. And whatever the answer will be: a
+    // connection with an unread body is closed behind it, and a client that uses that again finds it gone.
+    let body = body::collect(body).await;
+    let is_read = body.is_ok();
     let origin = origin(&app, &parts);
     let (method, version) = (parts.method.clone(), parts.version);
     let route = parts.extensions.get::<MatchedPath>().cloned();
     let mut left = None;
     let admitted = admit(&app, &parts, &origin, &mut left).await;
-    // Read whatever the answer is: a connection with an unread body is closed behind the answer, and a client that uses it
-    // again finds it gone.
-    let body = body::collect(body).await;
-    let is_read = body.is_ok();
     let mut response = match (admitted, body) {
         (Ok(caller), Ok(body)) => {
             parts.extensions.insert(origin.clone());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keygate_model::{
-    Action, Actor, CustomerId, Event, Permit, Timestamp,
+    Action, Actor, Event, Permit, Timestamp,
     link::LinkCode,
     token::Digest,
     user::{Login, UserState},
@@ -16,7 +16,7 @@ use crate::{
     fault::{Fault, LoginRefusal},
     login::{self, Attempt, Door, Judged},
     origin::Origin,
-    password::NewPassword,
+    password::{NewPassword, PasswordHash},
     row,
     token::{self, refuse},
 };
@@ -59,8 +59,12 @@ impl Authority {
         let (login, has_permit, has_code) = (attempt.login.clone(), permit.is_some(), attempt.otp.is_some());
         let _turn = self.limiter().turn(&login).await?;
         let checked = self.check(attempt, origin.now).await?;
-        let (customer, name) = self.known_by(&login).await?;
-        let hash = self.fit_password_of(customer, &login, &name, new).await;
+        // A new password is work only for whoever has shown the old one, or the time would tell who has a login.
+        let hash = if checked.password_is_right() {
+            self.fit_new_password(&login, new).await
+        } else {
+            Err(LoginRefusal::Failed.into())
+        };
         let actor = permit.map_or(Actor::Stranger, Permit::actor);
         let changed = self.change(actor, origin, move |mut write| {
             let door = match actor {
@@ -108,6 +112,9 @@ impl Authority {
         code: LinkCode,
     ) -> Result<Option<Reset>, Fault> {
         permit.map_or(Ok(()), |permit| permit.proves(Action::PASSWORD_RESET))?;
+        if permit.is_none() {
+            self.limiter().admit_stranger(origin.now)?;
+        }
         self.limiter().admit(&login, origin.now)?;
         let permit = permit.copied();
         let actor = permit.map_or(Actor::Stranger, |permit| permit.actor());
@@ -115,6 +122,8 @@ impl Authority {
             let person = find_by_login(write.db(), write.keys(), &login)?;
             let active = person.filter(|row| row.state == UserState::Active);
             let Some(mut row) = active else {
+                // In the log of who asks it would tell that nobody has this login elsewhere either.
+                write.act_as(Actor::Stranger);
                 login::save_anybody(&mut write)?;
                 return write.commit(&Event::UserPasswordReset { user: None }, None);
             };
@@ -157,24 +166,10 @@ impl Authority {
         .await
     }
 
-    /// The customer and name of whoever has this login, for judging a new password; of nobody, as of somebody.
-    async fn known_by(&self, login: &Login) -> Result<(Option<CustomerId>, String), Fault> {
-        let login = login.clone();
-        let row = self.read(move |db, keys| find_by_login(db, keys, &login)).await?;
-        Ok(row.map_or_else(|| (None, String::new()), |row| (Some(row.customer), row.name)))
-    }
-
-    async fn fit_password_of(
-        &self,
-        customer: Option<CustomerId>,
-        login: &Login,
-        name: &str,
-        new: NewPassword,
-    ) -> Result<crate::password::PasswordHash, Fault> {
-        match customer {
-            Some(customer) => self.fit_password(customer, login, name, Some(new)).await,
-            None => self.passwords().hash(new).await,
-        }
+    /// Hashes a new password that is fit for whoever has this login.
+    async fn fit_new_password(&self, login: &Login, new: NewPassword) -> Result<PasswordHash, Fault> {
+        let person = self.user_by_login(login).await?;
+        self.fit_password(person.customer, login, &person.name, Some(new)).await
     }
 }
 

@@ -1,7 +1,7 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use keygate_authority::{factor::FactorState, token::Order, user::Changes};
-use keygate_model::{Action, Deny, Verdict, customer::CustomerState};
+use keygate_model::{Action, Deny, Permit, Verdict, customer::CustomerState, user::Login};
 
 use crate::{
     ask::automation,
@@ -89,6 +89,49 @@ async fn a_link_for_nobody_is_asked_for_alike() {
         house.since(0, ada.customer).await.iter().filter(|kind| *kind == "user.password_reset").count(),
         1
     );
+}
+
+/// Was wrong once: a new password that is not fit was hashed for nobody and not for somebody.
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "measures")]
+async fn a_new_password_tells_nothing_by_its_time() {
+    let house = House::new();
+    house.person("ada").await;
+    let measured = async |login: &str| {
+        let begun = std::time::Instant::now();
+        let (attempt, new) = (attempt(login, OTHER, None), house.new_password("short"));
+        assert_eq!(said(house.authority.change_password(None, &at(noon()), attempt, new).await), "Failed");
+        begun.elapsed()
+    };
+    // What else the machine does only adds time.
+    let (mut somebody, mut nobody) = (Duration::MAX, Duration::MAX);
+    for _ in 0..12 {
+        somebody = somebody.min(measured("ada").await);
+        nobody = nobody.min(measured("nobody").await);
+    }
+    assert!(nobody < somebody * 3 / 2 && somebody < nobody * 3 / 2, "{somebody:?} {nobody:?}");
+}
+
+/// Was wrong once: a stranger could have an event written for each login that they made up.
+#[tokio::test]
+async fn strangers_ask_for_links_no_faster_than_they_may() {
+    let house = House::new();
+    let (ada, root) = house.boss("ada").await;
+    let ask = async |login: String, permit: Option<&Permit>, now| {
+        let code = keygate_model::link::LinkCode::new(&house.ground.draw());
+        let login = Login::parse(&login).unwrap();
+        said(house.authority.request_reset(permit, &at(now), login, code).await)
+    };
+    for nth in 0..50 {
+        assert_eq!(ask(format!("nobody{nth}"), None, noon()).await, "fine");
+    }
+    let seen = house.count().await;
+    assert!(ask("nobody".to_owned(), None, noon()).await.starts_with("TooMany"));
+    assert!(ask("ada".to_owned(), None, noon()).await.starts_with("TooMany"));
+    assert_eq!(house.count().await, seen);
+    let permit = house.may(&root, Action::PASSWORD_RESET);
+    assert_eq!(ask(ada.login.to_string(), Some(&permit), noon()).await, "fine");
+    assert_eq!(ask("ada".to_owned(), None, seconds_later(1)).await, "fine");
 }
 
 /// Was wrong once: whoever asked with a token was told of as the person for whom they asked.

@@ -78,7 +78,9 @@ pub(crate) async fn create(State(app): Ap, caller: Caller, fields: Fields) -> Re
         password: None,
     };
     let user = app.authority.create_user(&caller.permit, &caller.origin, new).await?;
-    send_reset(&app, Some(&caller), &caller.origin, user.login.clone()).await?;
+    if let Some(letter) = reset_letter(&app, Some(&caller), &caller.origin, user.login.clone()).await? {
+        app.outbox.put(letter).await;
+    }
     Ok(Json(user_json(&user, None)))
 }
 
@@ -140,8 +142,11 @@ pub(crate) async fn request_reset(
     caller: Option<Caller>,
     Path(login): Path<String>,
 ) -> Reply {
-    if let Ok(login) = Login::parse(&login) {
-        send_reset(&app, caller.as_ref(), &origin, login).await?;
+    if let Ok(login) = Login::parse(&login)
+        && let Some(letter) = reset_letter(&app, caller.as_ref(), &origin, login).await?
+    {
+        // Nobody waits for it: a letter costs a sync of the disk, and the time would tell who has a login.
+        tokio::spawn(async move { app.outbox.put(letter).await });
     }
     Ok(Json(json!({ "status": "ok" })))
 }
@@ -156,18 +161,17 @@ pub(crate) async fn reset(State(app): Ap, Extension(origin): From, fields: Field
     Ok(Json(json!({ "status": "ok" })))
 }
 
-async fn send_reset(
+/// The letter with a link that sets a new password, if anybody has this login.
+async fn reset_letter(
     app: &App,
     caller: Option<&Caller>,
     origin: &keygate_authority::Origin,
     login: Login,
-) -> Result<(), Problem> {
+) -> Reply<Option<Letter>> {
     let code = LinkCode::new(&app.rng.bytes()?);
     let permit = caller.and_then(|caller| caller.may(app, Action::PASSWORD_RESET, None).ok());
-    if let Some(reset) = app.authority.request_reset(permit.as_ref(), origin, login, code).await? {
-        app.outbox.put(Letter::password_reset(reset)).await;
-    }
-    Ok(())
+    let reset = app.authority.request_reset(permit.as_ref(), origin, login, code).await?;
+    Ok(reset.map(Letter::password_reset))
 }
 
 async fn shown(app: &App, user: Row) -> Reply {

@@ -117,10 +117,14 @@ impl House {
         self.server.send("POST", "/tokens", &[("Content-Type", "application/json")], &body)
     }
 
-    /// The letters that were sent, the oldest first.
+    /// The letters that were sent, the oldest first; there is one, and no answer waits for it.
     pub(crate) fn letters(&self) -> Vec<Value> {
-        let lines = std::fs::read_to_string(self.home.path().join(OUTBOX)).unwrap_or_default();
-        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        let read = || std::fs::read_to_string(self.home.path().join(OUTBOX)).unwrap_or_default();
+        let lines = (0..500).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            Some(read()).filter(|lines| !lines.is_empty())
+        });
+        lines.unwrap_or_default().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// Sets a password by the code of a letter: the status.

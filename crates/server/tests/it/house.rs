@@ -122,6 +122,17 @@ impl House {
         self.ground.db()
     }
 
+    /// The first letter that went to somebody: nobody's answer waits for it.
+    pub(crate) async fn letter(&self) -> serde_json::Value {
+        for _ in 0..500 {
+            if let Some(letter) = self.letters().into_iter().next() {
+                return letter;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no letter")
+    }
+
     /// What went to people, the oldest first.
     pub(crate) fn letters(&self) -> Vec<serde_json::Value> {
         let lines = std::fs::read_to_string(self.ground.outbox()).unwrap_or_default();

@@ -5,6 +5,10 @@ use std::time::Duration;
 use keygate_authority::user::Changes;
 use keygate_model::customer::CustomerState;
 use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::{INVALID_TOKEN, forbidden, refused, unauthorized};
 use crate::house::{House, NOON, Token};
@@ -46,6 +50,30 @@ async fn b12_a_revoked_token_is_told_so() {
         "token_revoked",
         Some(&detail),
     );
+}
+
+/// Was wrong once: the gate was asked when the head had come in, and a body may take ten seconds longer.
+#[tokio::test]
+async fn b12_a_revoke_does_not_wait_for_a_body() {
+    let house = House::new().await;
+    let token = house.token(&house.ada, &[]).await;
+    let body = "login=mallory@example.com&role=superuser";
+    let head = format!(
+        "POST /user HTTP/1.1\r\nHost: x\r\nConnection: close\r\nFastly-Key: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n",
+        token.secret,
+        body.len()
+    );
+    let mut slow = TcpStream::connect(house.anon().address()).await.unwrap();
+    slow.write_all(head.as_bytes()).await.unwrap();
+    // By then the gate has said yes.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(house.with(&token).delete("/tokens/self").await.status, 204);
+    slow.write_all(body.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    assert!(house.letters().is_empty(), "somebody was added");
 }
 
 #[tokio::test]
