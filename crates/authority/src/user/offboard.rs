@@ -50,7 +50,6 @@ impl Authority {
                     continue;
                 }
                 let token = token::find_living_of(&write, user, id)?;
-                makes_none(&policy, &row, &token)?;
                 let services = services_after(&policy, &row, &token)?;
                 let event = token::convert(&mut write, token, &row.role, services, events.len() as i64)?;
                 if let Event::TokenConvert { now, .. } = &event {
@@ -75,21 +74,6 @@ fn may_act(write: &Write<'_>, row: &Row) -> Result<(), Fault> {
     let why = "This person's tokens are refused today, and would not be as automation tokens: unlock them, or let them set \
                up their second factor, first";
     Err(Fault::refused("owner_disabled", why))
-}
-
-/// Refuses a token that could make others by itself once nobody's password is needed any more.
-fn makes_none(policy: &Policy, row: &Row, token: &token::Row) -> Result<(), Fault> {
-    let makes = |actions: ActionSet| actions.contains(Action::AUTOMATION_TOKEN_MINT);
-    let scope = policy.scopes(&token.scope).unwrap_or_default();
-    if !makes(scope) || !makes(policy.role(&row.role).unwrap_or_default()) {
-        return Ok(());
-    }
-    let why = format!(
-        "Token {} has the right to make tokens, and could use it as an automation token without its person's password. \
-         Make a new one instead",
-        token.id
-    );
-    Err(Fault::invalid("token_not_convertible", why))
 }
 
 /// The services of a token once nobody's reach limits it any more: those that its person has in full.
