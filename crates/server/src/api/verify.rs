@@ -1,7 +1,7 @@
 //! `GET /verify`: who am I, and what may I do (CONTRACT §11).
 
 use axum::{Json, extract::State};
-use keygate_authority::{service, token::Row};
+use keygate_authority::{service, token::Row, user};
 use keygate_model::{Action, ServiceId};
 use serde_json::{Map, Value, json};
 
@@ -14,13 +14,17 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
     let id = caller.token().ok_or_else(Problem::no_caller)?;
     let customer = app.authority.customer(caller.permit.customer()).await?;
     let token = app.authority.token(&caller.permit, id).await?.row;
+    let person = match token.user() {
+        Some(user) => Some(app.authority.user(token.customer, user).await?),
+        None => None,
+    };
     let services = match caller.may(&app, Action::SERVICE_LIST, None) {
         Ok(permit) => names(&app.authority.services(&permit).await?),
         Err(_) => Value::Null,
     };
     Ok(Json(json!({
         "customer": { "id": customer.id, "name": customer.name },
-        "user": behind(&app, &token).await?,
+        "user": behind(&token, person.as_ref()),
         "services": services,
         "token": {
             "id": token.id,
@@ -30,22 +34,28 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
             "scope": token.scope,
         },
         "features": [],
-        "authorized_permissions": permissions(&app, &caller, &token),
+        "authorized_permissions": permissions(&app, &caller, reached(&token, person.as_ref())),
     })))
 }
 
 /// The person behind a token; of an automation token, the token itself, which is who acts.
-async fn behind(app: &App, token: &Row) -> Reply<Value> {
-    let Some(user) = token.user() else {
+fn behind(token: &Row, person: Option<&user::Row>) -> Value {
+    let Some(user) = person else {
         let login = format!("automation token {}", token.id);
-        return Ok(json!({ "id": null, "name": token.name, "login": login, "role": token.role() }));
+        return json!({ "id": null, "name": token.name, "login": login, "role": token.role() });
     };
-    let user = app.authority.user(token.customer, user).await?;
-    Ok(json!({ "id": user.id, "name": user.name, "login": user.login.as_str(), "role": user.role }))
+    json!({ "id": user.id, "name": user.name, "login": user.login.as_str(), "role": user.role })
+}
+
+/// The services that a token is limited to, or its person; none if neither is.
+fn reached(token: &Row, person: Option<&user::Row>) -> Option<Vec<ServiceId>> {
+    let own = person.filter(|user| user.limited);
+    let granted = own.map(|user| user.grants.iter().map(|grant| grant.service).collect());
+    if token.services.is_limited() { Some(token.services.listed().to_vec()) } else { granted }
 }
 
 /// What the law lets this token do now, asked action by action.
-fn permissions(app: &App, caller: &Caller, token: &Row) -> Value {
+fn permissions(app: &App, caller: &Caller, reached: Option<Vec<ServiceId>>) -> Value {
     let policy = app.gate.policy();
     let may = |name: &&str, service| {
         policy.action(name).is_some_and(|action| caller.may(app, action, service).is_ok())
@@ -60,9 +70,9 @@ fn permissions(app: &App, caller: &Caller, token: &Row) -> Value {
         let may: Vec<_> = about_services.iter().filter(|name| may(name, service)).collect();
         json!({ "service_id": named, "permissions": may })
     };
-    let services: Vec<_> = match token.services.listed() {
-        [] => vec![on(None)],
-        some => some.iter().map(|id| on(Some(*id))).collect(),
+    let services: Vec<_> = match reached {
+        None => vec![on(None)],
+        Some(some) => some.into_iter().map(|id| on(Some(id))).collect(),
     };
     json!({ "account_permissions": account, "service_permissions": services })
 }

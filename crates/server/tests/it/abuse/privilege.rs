@@ -304,3 +304,32 @@ async fn roles_go_before_role_and_a_new_person_has_nothing_to_lock() {
         refused(&reply, 400, &json!({ "msg": "Bad request", "detail": detail, "code": "unknown_field" }));
     }
 }
+
+/// Was wrong once: whoever is limited to services was told of all of them.
+#[tokio::test]
+async fn a_limited_person_is_told_of_what_they_reach() {
+    let house = House::new().await;
+    let lead = lead(&house).await;
+    let bob = house.token(&house.bob, &[]).await;
+    let told = async || {
+        let told = house.with(&bob).get("/verify").await.json();
+        told["authorized_permissions"]["service_permissions"].clone()
+    };
+    assert_eq!(told().await[0]["service_id"], "all_services");
+    assert_eq!(put(&house, &lead, &house.bob, ("limit_services", "true")).await.status, 200);
+    assert_eq!(told().await, json!([]));
+    let shop = house.service(super::shop()).await;
+    let relationships = json!({
+        "user": { "data": { "type": "user", "id": house.bob.id } },
+        "service": { "data": { "type": "service", "id": shop } },
+    });
+    let attributes = json!({ "permission": "read_only" });
+    let data =
+        json!({ "type": "service_authorization", "attributes": attributes, "relationships": relationships });
+    let given = house.with(&lead).ask("POST", "/service-authorizations").json(&json!({ "data": data }));
+    assert_eq!(given.send().await.status, 200);
+    assert_eq!(
+        told().await,
+        json!([{ "service_id": shop, "permissions": ["service:list", "service:read"] }])
+    );
+}
