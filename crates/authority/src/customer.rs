@@ -139,6 +139,12 @@ impl Authority {
         let id = permit.customer();
         self.change(permit.actor(), origin, move |mut write| {
             let mut row = row::find::<Row>(write.db(), write.keys(), id)?;
+            if row.state == CustomerState::Closed {
+                return Err(Fault::refused(
+                    "customer_closed",
+                    "This customer was closed by its owner, for ever",
+                ));
+            }
             let (old, new) = (json!({ "state": row.state.as_str() }), json!({ "state": state.as_str() }));
             let event = Event::CustomerUpdate { customer: id, old, new };
             row.state = state;

@@ -59,6 +59,9 @@ pub enum Fault {
         /// In what.
         excess: String,
     },
+    /// What is asked for needs a password within the last minutes, on the token that asks.
+    #[error("only somebody who has just shown their password may do this")]
+    SudoRequired,
     /// A login that was not good enough.
     #[error("{0}")]
     Login(#[from] LoginRefusal),

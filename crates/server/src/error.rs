@@ -29,6 +29,7 @@ pub(crate) struct Code(pub(crate) &'static str);
 
 const CREDENTIALS: &str = "Provided credentials are missing or invalid";
 const RATE_LIMITED: &str = "You have exceeded your hourly rate limit. Please contact support@fastly.com if you think this is a mistake.";
+const SUDO: &str = "You must POST /sudo to access this endpoint";
 const NOT_AUTHORIZED: &str = "You are not authorized to perform this action";
 
 impl Problem {
@@ -154,8 +155,8 @@ impl Problem {
             )),
             Deny::Service(id) => forbidden(NOT_AUTHORIZED)
                 .detail(format!("You or your token are limited to other services than '{id}'")),
-            Deny::Sudo => forbidden("You must POST /sudo to access this endpoint"),
-            Deny::Interactive => forbidden("You must POST /sudo to access this endpoint")
+            Deny::Sudo => forbidden(SUDO),
+            Deny::Interactive => forbidden(SUDO)
                 .detail("Only a person who has just shown their password may do this"),
             _ => forbidden(NOT_AUTHORIZED),
         }
@@ -244,6 +245,9 @@ impl From<Fault> for Problem {
                 .detail(format!("Duplicate {noun}: '{what}'")),
             Fault::Wider { excess } => Self::new(StatusCode::FORBIDDEN, "scope_exceeds_caller", NOT_AUTHORIZED)
                 .detail(format!("A token cannot make a wider one than itself; it lacks: {excess}")),
+            Fault::SudoRequired => {
+                Self::new(StatusCode::FORBIDDEN, "sudo_required", SUDO).detail("To give this role, or another login, show your password first")
+            }
             Fault::Login(refusal) => login(refusal),
             Fault::IdempotencyMismatch => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_mismatch", "Idempotency-Key was used before")

@@ -73,7 +73,7 @@ impl Settings {
     pub(crate) fn expiry(&self, wanted: Option<Timestamp>, now: Timestamp) -> Result<Expiry, Fault> {
         let in_days = |days: u32| Timestamp::from_seconds(now.seconds() + i64::from(days) * DAY);
         match (wanted, self.token_lifetime_max_days) {
-            (None, _) if self.never_expiring_tokens => Ok(Expiry::Never),
+            (None, None) if self.never_expiring_tokens => Ok(Expiry::Never),
             (None, most) => Ok(Expiry::At(in_days(most.unwrap_or(LIFE_DAYS)))),
             (Some(at), Some(most)) if at > in_days(most) => {
                 let why =

@@ -56,7 +56,8 @@ impl Authority {
     /// Adds a person, with a role no wider than that of who adds them.
     ///
     /// # Errors
-    /// `role_invalid`, `password_*`, [`Fault::Wider`], [`Fault::Taken`] for the login, [`Fault::Missing`] for the customer.
+    /// `role_invalid`, `password_*`, [`Fault::Wider`], [`Fault::SudoRequired`] to give a role that adds people,
+    /// [`Fault::Taken`] for the login, [`Fault::Missing`] for the customer.
     pub async fn create_user(&self, permit: &Permit, origin: &Origin, new: NewUser) -> Result<Row, Fault> {
         permit.proves(Action::USER_CREATE)?;
         let (customer, policy) = (permit.customer(), self.policy_handle());
@@ -92,7 +93,8 @@ impl Authority {
     ///
     /// # Errors
     /// `role_invalid`, `user_limited_superuser`, `not_yours_to_change`; `last_superuser`; [`Fault::Wider`],
-    /// [`Fault::Taken`], [`Fault::Missing`]; storage faults.
+    /// [`Fault::SudoRequired`] for another login or a role that adds people, [`Fault::Taken`], [`Fault::Missing`]; storage
+    /// faults.
     pub async fn update_user(
         &self,
         permit: &Permit,
@@ -231,6 +233,8 @@ impl Changes {
         row.limited = self.limited.unwrap_or(row.limited);
         row.must_change = self.must_change.unwrap_or(row.must_change);
         if let Some(login) = self.login.as_ref().filter(|login| **login != row.login) {
+            // The links that set a password go to the login.
+            in_sudo(write, permit)?;
             row.login = login.clone();
             login_is_free(write, login)?;
             // It was sent to the one before.
@@ -329,6 +333,16 @@ pub(super) fn is_not_last(write: &Write<'_>, superuser: &Row) -> Result<(), Faul
     Ok(())
 }
 
+/// Refuses a token on which no password was shown lately.
+fn in_sudo(write: &Write<'_>, permit: &Permit) -> Result<(), Fault> {
+    let until = match permit.actor() {
+        Actor::Operator { .. } => return Ok(()),
+        Actor::Token { token, .. } => row::find::<token::Row>(write.db(), write.keys(), token)?.sudo_until,
+        Actor::Person { .. } | Actor::Stranger => None,
+    };
+    if until.is_some_and(|until| write.origin().now < until) { Ok(()) } else { Err(Fault::SudoRequired) }
+}
+
 /// What whoever acts may do today by their role: the most that they may hand on.
 fn role_of(policy: &Policy, write: &Write<'_>, permit: &Permit) -> Result<ActionSet, Fault> {
     let role = match permit.actor() {
@@ -346,5 +360,10 @@ fn role_of(policy: &Policy, write: &Write<'_>, permit: &Permit) -> Result<Action
 pub(crate) fn may_give(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Result<(), Fault> {
     is_possible_role(policy, role, false)?;
     let excess = policy.role(role).unwrap_or_default().minus(role_of(policy, write, permit)?);
-    if excess.is_empty() { Ok(()) } else { Err(Fault::Wider { excess: policy.names(excess).join(", ") }) }
+    if !excess.is_empty() {
+        return Err(Fault::Wider { excess: policy.names(excess).join(", ") });
+    }
+    // Whoever has found a token must not make a person with it who then shows a password of their own.
+    let adds_people = policy.role(role).is_some_and(|actions| actions.contains(Action::USER_CREATE));
+    if adds_people { in_sudo(write, permit) } else { Ok(()) }
 }

@@ -93,7 +93,7 @@ async fn a_token_lives_no_longer_than_its_customer_allows() {
     let both = |expiry| Ok((expiry, expiry));
     assert_eq!(expires(Order::default()).await, both(Expiry::Never));
     set(Some(30), true).await;
-    assert_eq!(expires(Order::default()).await, both(Expiry::Never));
+    assert_eq!(expires(Order::default()).await, both(Expiry::At(days(30))));
     assert_eq!(expires(until(days(30))).await, both(Expiry::At(days(30))));
     let invalid = Err(("expiry_invalid".to_owned(), "expiry_invalid".to_owned()));
     assert_eq!(expires(until(seconds_later(30 * DAY + 1))).await, invalid);

@@ -1,5 +1,5 @@
 use keygate_authority::{Fault, factor::FactorState, user::Changes};
-use keygate_model::{Action, authorization::Permission};
+use keygate_model::{Action, authorization::Permission, user::Login};
 
 use crate::house::{House, PASSWORD, at, details, noon, operator, said, seconds_later};
 
@@ -183,4 +183,23 @@ async fn permits_for_something_else_change_nobody() {
     for told in told {
         assert!(said(told).starts_with("Permit"));
     }
+}
+
+/// Was open once: a superuser's token that somebody found changed its person's login, had a link sent there, set a
+/// password of its own by it, and so was in sudo.
+#[tokio::test]
+async fn a_found_token_alone_neither_takes_a_login_over_nor_makes_a_superuser() {
+    let house = House::new();
+    let (ada, root) = house.boss("ada").await;
+    let bob = house.hire(ada.customer, "bob", "engineer", false).await;
+    let found = house.token(&ada).await;
+    let taken = || Changes { login: Login::parse("mallory").ok(), ..Default::default() };
+    for person in [ada.id, bob.id] {
+        assert_eq!(said(house.change_user(&found, person, taken()).await), "SudoRequired");
+    }
+    assert_eq!(said(house.change_user(&found, bob.id, Changes::role("superuser")).await), "SudoRequired");
+    assert_eq!(said(house.invite(&found, "mallory", "superuser", None).await), "SudoRequired");
+    assert_eq!(said(house.change_user(&found, bob.id, Changes::role("user")).await), "fine");
+    assert_eq!(said(house.change_user(&root, bob.id, Changes::role("superuser")).await), "fine");
+    assert_eq!(said(house.change_user(&root, bob.id, taken()).await), "fine");
 }
