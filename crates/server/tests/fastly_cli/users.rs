@@ -136,10 +136,15 @@ fn what_cannot_be_is_refused_with_the_reason() {
     let last = format!("{conflict}: Conflict (This is the last superuser; make another one first).");
     assert_eq!(refused(&["update", "--id", &house.ada, "--role", "user"]), last);
     assert_eq!(refused(&["delete", "--id", &house.ada]), last);
-    house.ada().run(&["user", "update", "--id", grace, "--role", "superuser"]).ok();
+    let promote = ["update", "--id", grace, "--role", "superuser"];
+    let sudo = refused(&promote);
+    assert!(sudo.contains("You must POST /sudo to access this endpoint (To give this role"), "{sudo}");
+    // To make a token is this command line's way into sudo.
+    house.token(&[]);
+    house.ada().run(&[&["user"][..], &promote].concat()).ok();
     let tokens = refused(&["delete", "--id", &house.ada]);
     assert!(
-        tokens.starts_with(&format!("{bad} (This user has living tokens (1): revoke them first")),
+        tokens.starts_with(&format!("{bad} (This user has living tokens (2): revoke them first")),
         "{tokens}"
     );
     assert!(house.is_alive(&house.root) && people(&house).len() == 2);
