@@ -24,8 +24,8 @@ fn copy_row(db: &Connection, from: &str, number: u8, seal: Option<&[u8]>) -> (St
     let (secret, digest) = minted(number);
     let id = TokenId::from_bytes([number; 16]);
     let copied = db.execute(
-        "INSERT INTO tokens SELECT $1, $2, customer_id, user_id, name, scope, services, expires_at, second_factor,
-         sudo_until, created_at, updated_at, revoked_at, position, coalesce($3, mac) FROM tokens WHERE id = $4",
+        "INSERT INTO tokens SELECT $1, $2, customer_id, user_id, role, creator_id, parent_id, foreign_secret, tls_access,
+         name, scope, services, expires_at, second_factor, sudo_until, created_at, updated_at, revoked_at, position, coalesce($3, mac) FROM tokens WHERE id = $4",
         params![id.to_bytes(), digest, seal, bytes(from)],
     );
     assert_eq!(copied.unwrap(), 1);
