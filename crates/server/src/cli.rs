@@ -21,7 +21,6 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 use keygate_authority::{Authority, Origin, Settings};
-use keygate_model::{Policy, policy::OWN_POLICY};
 
 use crate::{
     config,
@@ -98,6 +97,9 @@ struct Database {
     /// The key file [default: PATH.key, beside the database]
     #[arg(long, env = "KEYGATE_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// The policy of the server, if it has one of its own: its roles and scopes are those there are
+    #[arg(long, env = "KEYGATE_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 /// How a command shows what it did.
@@ -124,12 +126,17 @@ impl Database {
     }
 
     fn settings(&self, rng: &Rng) -> anyhow::Result<Settings> {
-        settings(&self.db, self.key_file.as_ref(), rng)
+        settings(&self.db, self.key_file.as_ref(), self.policy.as_ref(), rng)
     }
 }
 
-fn settings(db: &str, key_file: Option<&PathBuf>, rng: &Rng) -> anyhow::Result<Settings> {
-    let policy = Arc::new(Policy::compile(OWN_POLICY)?);
+fn settings(
+    db: &str,
+    key_file: Option<&PathBuf>,
+    policy: Option<&PathBuf>,
+    rng: &Rng,
+) -> anyhow::Result<Settings> {
+    let policy = Arc::new(config::policy(policy)?);
     let mut settings = Settings::new(&config::sqlite_path(db)?, policy, rng.bytes()?);
     if let Some(key) = key_file {
         settings.key.clone_from(key);

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, bail};
+use keygate_model::{Policy, policy::OWN_POLICY};
 use serde::Deserialize;
 
 use crate::quota::Limits;
@@ -17,6 +18,8 @@ pub struct File {
     pub db: Option<String>,
     /// The key file; beside the database unless said.
     pub key_file: Option<PathBuf>,
+    /// A policy in the place of Keygate's own.
+    pub policy: Option<PathBuf>,
     /// The address that clients see, for links in answers.
     pub public_url: Option<String>,
     /// The first part of secrets, `kg` unless said.
@@ -83,6 +86,17 @@ pub fn sqlite_path(db: &str) -> anyhow::Result<PathBuf> {
             "The database {db:?} cannot be opened: write it as sqlite:PATH, for example sqlite:keygate.db"
         ),
     }
+}
+
+/// The policy in this file, or Keygate's own.
+///
+/// # Errors
+/// Says which file, and what is wrong with it.
+pub fn policy(path: Option<&PathBuf>) -> anyhow::Result<Policy> {
+    let Some(path) = path else { return Ok(Policy::compile(OWN_POLICY)?) };
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("The policy file {} cannot be read", path.display()))?;
+    Policy::compile(&text).with_context(|| format!("The policy file {} is not right", path.display()))
 }
 
 #[cfg(test)]

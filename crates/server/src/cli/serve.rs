@@ -27,6 +27,9 @@ pub(super) struct Serve {
     /// The key file; made at the first start [default: PATH.key, beside the database]
     #[arg(long, env = "KEYGATE_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
+    /// A policy in the place of Keygate's own: the same file with further roles and scopes
+    #[arg(long, env = "KEYGATE_POLICY", value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// A configuration file, in TOML
     #[arg(long, env = "KEYGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -67,7 +70,8 @@ impl Serve {
         let rng = Rng::System;
         let db = self.db.as_ref().or(file.db.as_ref()).map_or("sqlite:keygate.db", String::as_str);
         let key_file = self.key_file.as_ref().or(file.key_file.as_ref());
-        let mut settings = super::settings(db, key_file, &rng)?;
+        let policy = self.policy.as_ref().or(file.policy.as_ref());
+        let mut settings = super::settings(db, key_file, policy, &rng)?;
         settings.login_limits = file.login_limits();
         if self.unsafe_sync_off {
             tracing::warn!("acknowledging before the disk has it: for fault tests only");

@@ -10,5 +10,6 @@ mod terminal;
 mod errors;
 mod events;
 mod login;
+mod policy;
 mod shell;
 mod tokens;
