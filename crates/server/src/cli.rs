@@ -10,6 +10,7 @@ mod import;
 mod login;
 mod manual;
 mod output;
+mod policy;
 mod serve;
 mod service;
 mod token;
@@ -31,7 +32,7 @@ use crate::{
 #[derive(Parser)]
 #[command(name = "keygate", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "customer, user, service and audit are for the operator and work on the database (--db).\n\
+    after_help = "customer, user, service, policy and audit are for the operator and work on the database (--db).\n\
                         login, logout, whoami, token, automation-token and event ask a running server (--url)."
 )]
 pub struct Cli {
@@ -57,6 +58,9 @@ enum Command {
     /// Services: what tokens can be limited to
     #[command(subcommand)]
     Service(service::Command),
+    /// Policies: what protected APIs are, and who may do what there
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -165,6 +169,7 @@ impl Command {
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),
+            Self::Policy(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Login(login) => login.run(),
             Self::Logout(logout) => logout.run(),
