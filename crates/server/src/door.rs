@@ -19,6 +19,7 @@ use keygate_model::{
 };
 
 use crate::{
+    api::well_known::{PROTECTED_RESOURCE, metadata_url},
     app::{App, text_of},
     body,
     caller::Caller,
@@ -86,6 +87,9 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
     // A handler that has proved a person itself counts for them.
     if let Some(left) = left.or_else(|| response.extensions().get::<Left>().copied()) {
         response.headers_mut().extend(left.headers());
+    }
+    if let Some(address) = &app.public_url {
+        point_to_metadata(response.headers_mut(), address);
     }
     finish(response, &origin.request_id)
 }
@@ -261,6 +265,18 @@ fn origin(app: &App, parts: &Parts) -> Origin {
 /// The client's address, as far as it is known.
 fn client_ip(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ClientIp>().and_then(|client| client.0)
+}
+
+/// Tells whoever is asked for a token where it says whose (RFC 9728 §5.1).
+fn point_to_metadata(headers: &mut HeaderMap, address: &str) {
+    let Some(challenge) = headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()) else {
+        return;
+    };
+    let comma = if challenge.contains('=') { "," } else { "" };
+    let url = metadata_url(address, PROTECTED_RESOURCE);
+    if let Ok(challenge) = HeaderValue::try_from(format!("{challenge}{comma} resource_metadata=\"{url}\"")) {
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
 }
 
 /// The headers that every answer of the API carries (CONTRACT §0.2).

@@ -151,7 +151,9 @@ async fn b49_a_machine_makes_none_unless_it_was_given_the_right() {
 #[tokio::test]
 async fn b50_nothing_can_be_rotated_or_exchanged() {
     let words = ["rotate", "exchange", "refresh", "oauth", "renew", "clone_token", "introspect"];
-    for (on, _) in table() {
+    // What these answer has cases of its own, among OAuth's.
+    let known = ["POST /oauth/introspect", "POST /oauth/revoke", "GET /.well-known/oauth-"];
+    for (on, _) in table().into_iter().filter(|(on, _)| !known.iter().any(|known| on.starts_with(known))) {
         assert!(
             !words.iter().any(|word| on.contains(word)),
             "{on}: then its abuse cases are due, B50 and B61"
