@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use keygate_model::{
     Batch, Digest, Expiry, Permit, Position, Record, Secret, Services, TokenId,
+    authorization::Permission,
     customer::CustomerState,
     record::{Owner, TokenRecord},
     token::{Brand, Kind},
@@ -109,6 +110,13 @@ async fn what_a_token_may_do_is_what_its_owner_may_do_today() {
     let changed = house.with(&lead).ask("PUT", &format!("/user/{}", house.bob.id)).form(&role).send().await;
     assert_eq!(changed.status, 200);
     assert!(!may("service:create").await && may("service:read").await);
+    let role = [("role", "engineer")];
+    let changed = house.with(&lead).ask("PUT", &format!("/user/{}", house.bob.id)).form(&role).send().await;
+    assert_eq!(changed.status, 200);
+    assert!(may("purge:all").await);
+    let shop = house.service(shop()).await;
+    house.limit(&house.bob, &shop, Permission::ReadOnly).await;
+    assert!(!may("purge:all").await && may("service:read").await);
 }
 
 /// Unknown, malformed, over, revoked, locked, another customer's, a session: one answer.
