@@ -133,7 +133,7 @@ fn warn_of_joined(sets: &BTreeSet<&BTreeSet<String>>, warnings: &mut Vec<Warning
             "operations that need the scopes {} together are in {:?} only, a scope of its own: a token that has them \
              one by one does not reach these operations",
             names.join(" and "),
-            names.join("+")
+            security::joined(set)
         );
         warnings.push(Warning { place: "security".to_owned(), what });
     }

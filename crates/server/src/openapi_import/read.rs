@@ -20,9 +20,9 @@ pub(super) fn document(text: &str) -> Result<Value, ImportError> {
     let state = State { trail: RefCell::default(), cost: Cell::new(0), json };
     let value = if json { from_json(text, &state) } else { from_yaml(text, &state) };
     value.map_err(|why| {
-        let trail = state.trail.borrow();
-        let place = trail.concat().trim_start_matches('.').to_owned();
-        ImportError { place: if place.is_empty() { "the document".to_owned() } else { place }, why }
+        let place: String = state.trail.borrow().concat().chars().take(PLACE_CHARS_MAX).collect();
+        let place = place.trim_start_matches('.');
+        ImportError::new(if place.is_empty() { "the document" } else { place }, why)
     })
 }
 
@@ -207,6 +207,7 @@ impl Visitor<'_> for Key {
 
 const TEXT_BYTES_MAX: usize = 16 << 20;
 const TREE_BYTES_MAX: usize = 256 << 20;
+const PLACE_CHARS_MAX: usize = 200;
 const BRACKETS_MAX: usize = 1000;
 /// About what a value takes beside its text.
 const NODE_BYTES: usize = 64;

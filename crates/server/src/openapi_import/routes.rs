@@ -17,6 +17,8 @@ pub(super) struct Table {
     /// What could not be made a route. The gate denies it, as it denies everything that has none.
     pub(super) lost: Vec<Lost>,
     by_shape: HashMap<(&'static str, String), usize>,
+    /// Why every new route denies, where there is a policy in force.
+    news: Option<&'static str>,
 }
 
 /// One route.
@@ -45,6 +47,11 @@ impl Route {
 }
 
 impl Table {
+    /// For a policy in force: what it does not have is denied until somebody classifies it.
+    pub(super) fn in_force() -> Self {
+        Self { news: Some("it is new in the document"), ..Self::default() }
+    }
+
     /// Takes a route of the policy in force.
     pub(super) fn take(&mut self, method: &'static str, template: Template, is_closed: bool) {
         let closed = is_closed.then(String::new);
@@ -128,6 +135,7 @@ impl Table {
             return;
         }
         let method = operation.method;
+        let closed = closed.or_else(|| self.news.map(str::to_owned));
         self.insert(Route { method, template, operations: vec![number], closed, in_force: false });
     }
 

@@ -30,8 +30,7 @@ impl Security {
     pub(super) fn words(&self) -> String {
         let mut words: Vec<String> = Vec::new();
         for set in &self.alternatives {
-            let names: Vec<_> = set.iter().map(String::as_str).collect();
-            words.push(if names.is_empty() { "any credential".to_owned() } else { names.join("+") });
+            words.push(if set.is_empty() { "any credential".to_owned() } else { joined(set) });
         }
         if self.open {
             words.push("none".to_owned());
@@ -90,6 +89,11 @@ pub(super) fn security(
     Ok(read)
 }
 
+/// The name of the scope that stands for having all of these.
+pub(super) fn joined(set: &BTreeSet<String>) -> String {
+    set.iter().map(String::as_str).collect::<Vec<_>>().join("+")
+}
+
 /// The names of the schemes that the document defines.
 pub(super) fn schemes(root: &At<'_>) -> Result<BTreeSet<String>, ImportError> {
     let Some(components) = root.get("components")? else { return Ok(BTreeSet::new()) };
@@ -106,7 +110,7 @@ pub(super) fn scope_names(
     let (single, several): (Vec<_>, Vec<_>) = sets.into_iter().partition(|set| set.len() == 1);
     let mut names = BTreeMap::new();
     for set in single.into_iter().chain(several) {
-        let mut name = set.iter().map(String::as_str).collect::<Vec<_>>().join("+");
+        let mut name = joined(set);
         if KEYGATES_OWN.contains(&name.as_str()) {
             let what = format!("{name:?} is a scope of Keygate's own: this one is \"{policy}:{name}\"");
             warnings.push(Warning { place: "security".to_owned(), what });

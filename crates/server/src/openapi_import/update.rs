@@ -21,7 +21,7 @@ pub(super) fn update(
     let mut policy: DocumentMut = existing.parse().map_err(|why| wrong(format!("it is not TOML: {why}")))?;
     check_name(&policy, options)?;
     check_hosts(&policy, operations, options, &mut warnings)?;
-    let mut table = Table::default();
+    let mut table = Table::in_force();
     for (method, template, item) in routes_of(routes(&mut policy)?)? {
         table.take(method, template, is_unclassified(&item));
     }
@@ -30,9 +30,8 @@ pub(super) fn update(
     let actions = Actions::name(operations, options, &mut Vec::new());
     let routes = routes(&mut policy)?;
     let (mut added, mut removed, mut changed) = (Vec::new(), Vec::new(), Vec::new());
-    for route in &mut table.routes {
+    for route in &table.routes {
         if !route.in_force {
-            route.closed.get_or_insert_with(|| "it is new in the document".to_owned());
             add(routes, route, operations, &actions)?;
             added.push(route.on());
         } else if route.operations.is_empty() {

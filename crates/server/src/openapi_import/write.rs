@@ -8,6 +8,7 @@ use super::{
     operations::Operation,
     place::At,
     routes::{Route, Table},
+    security,
     template::Template,
 };
 
@@ -156,7 +157,7 @@ impl Fresh<'_, '_> {
 pub(super) fn comments(route: &Route, operations: &[Operation<'_>], actions: &Actions) -> String {
     let mut text: String = route.operations.iter().map(|number| record(&operations[*number])).collect();
     let Some(why) = &route.closed else { return text };
-    text.push_str(&format!("# Denied to everybody until it is classified: {}.\n", clean(why)));
+    text.push_str(&format!("# Denied to everybody until it is classified: {}.\n", printable(why)));
     if let Some(&number) = route.operations.first() {
         text.push_str(&suggestion(&operations[number], &route.template, actions.of(number)));
     }
@@ -170,7 +171,10 @@ fn suggestion(operation: &Operation<'_>, template: &Template, action: &str) -> S
         return format!("# The document would have it: {entry}\n");
     }
     let marks = marks_as_toml(Marks::of(operation));
-    format!("# The document would have it: {entry}, with {} = {marks} under [actions]\n", quoted(action))
+    let scopes = operation.security.sets().map(|set| quoted(&security::joined(set))).collect::<Vec<_>>();
+    let scopes = if scopes.is_empty() { String::new() } else { format!(", in {}", scopes.join(" and ")) };
+    let action = quoted(action);
+    format!("# The document would have it: {entry}, with {action} = {marks} under [actions]{scopes}\n")
 }
 
 /// `#: listOrders [orders:read]: List all orders`

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{OTHERS, at, imported, meaning::Meaning, other, own};
 
 /// Operations that the import must deny to everybody, since a policy cannot tell them from others.
-const DENIED: [&str; 2] = ["GET /items/{item}", "GET /items/{from}-{to}"];
+const DENIED: [&str; 2] = ["GET /ranges/{range}", "GET /ranges/{from}-{to}"];
 
 #[test]
 fn a_policy_means_what_its_document_says() {

@@ -13,84 +13,7 @@ fn refused(text: &str) -> String {
 
 #[test]
 fn what_is_wrong_is_named_with_its_place() {
-    for (document, place, why) in [
-        ("[]", "the document", "this is not an object"),
-        ("", "the document", "this is not an object"),
-        ("paths: {}", "the document", "it has no `openapi`"),
-        ("swagger: '2.0'", "swagger", "this is Swagger"),
-        ("openapi: 4.0.0", "openapi", "\"4.0.0\" is neither"),
-        ("openapi: 3", "openapi", "this is not text"),
-        ("openapi: 3.1.0\npaths: []", "paths", "this is not an object"),
-        ("openapi: 3.1.0\npaths: { a: {} }", "paths.a", "a path begins with `/`"),
-        ("openapi: 3.1.0\npaths: { /a: null }", "paths./a", "this is not an object"),
-        ("openapi: 3.1.0\npaths: { /a: { get: [] } }", "paths./a.get", "this is not an object"),
-        ("openapi: 3.1.0\npaths: { /a: {}, /a: {} }", "paths./a", "as YAML: paths: the same key"),
-        (
-            "{\"openapi\": \"3.1.0\", \"paths\": {\"/a\": {}, \"/a\": {}}}",
-            "paths./a",
-            "it starts as JSON, but the same key",
-        ),
-        ("{\"openapi\": \"3.1.0\"", "the document", "it starts as JSON, but EOF"),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { security: {} } } }",
-            "paths./a.get.security",
-            "this is not a list",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { security: [[]] } } }",
-            "paths./a.get.security[0]",
-            "this is not an object",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { security: [{ k: 1 }] } } }",
-            "paths./a.get.security[0].k",
-            "this is not a list",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { security: [{ k: [1] }] } } }",
-            "paths./a.get.security[0].k[0]",
-            "this is not text",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { x-keygate-public: yes } } }",
-            "paths./a.get.x-keygate-public",
-            "this is neither",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { x-keygate-action: a b } } }",
-            "paths./a.get.x-keygate-action",
-            "the name of an action",
-        ),
-        ("openapi: 3.1.0\npaths: { /a: { $ref: other.yaml } }", "paths./a.$ref", "\"other.yaml\" is outside"),
-        (
-            "openapi: 3.1.0\npaths: { /a: { $ref: '#/nowhere' } }",
-            "paths./a.$ref",
-            "\"#/nowhere\" is not in this",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { $ref: '#/paths/~1a' } }",
-            "paths./a → ",
-            "this `$ref` leads to another",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { $ref: '#/x', get: {} } }",
-            "paths./a.get",
-            "what stands beside a `$ref`",
-        ),
-        ("openapi: 3.1.0\npaths: { /a?b=c: { get: {} } }", "paths./a?b=c.get", "a path has no query"),
-        ("openapi: 3.1.0\npaths: { '/a#b': { get: {} } }", "paths./a#b.get", "a path has no query"),
-        ("openapi: 3.1.0\npaths: { '/a{?b}': { get: {} } }", "paths./a{?b}.get", "`{?b}` is a URI template"),
-        ("openapi: 3.1.0\npaths: { '/{a': { get: {} } }", "paths./{a.get", "its braces do not match"),
-        ("openapi: 3.1.0\npaths: { '/a}': { get: {} } }", "paths./a}.get", "its braces do not match"),
-        ("openapi: 3.1.0\npaths: { '/{}': { get: {} } }", "paths./{}.get", "a parameter without a name"),
-        ("openapi: 3.1.0\npaths: { /a: &a { get: *a } }", "", ""),
-        (
-            "openapi: 3.1.0\nx: &x { get: {} }\npaths: { /a: { <<: *x } }",
-            "paths./a.<<",
-            "YAML 1.2 has no merge",
-        ),
-        ("openapi: !x 3.1.0", "openapi", "a value without tags"),
-    ] {
+    for (document, place, why) in WRONG {
         let told = refused(document);
         assert!(told.starts_with(place) && told.contains(why), "{document:?} is refused with: {told}");
     }
@@ -164,3 +87,76 @@ fn what_would_take_forever_is_refused_at_once() {
     assert!(told.contains("aliases of aliases") || told.contains("repetition limit"), "{told}");
     assert!(refused(&" ".repeat(17 << 20)).contains("larger than"));
 }
+
+/// Documents, the place of what is wrong with them, and what that is.
+const WRONG: &[(&str, &str, &str)] = &[
+    ("[]", "the document", "this is not an object"),
+    ("", "the document", "this is not an object"),
+    ("paths: {}", "the document", "it has no `openapi`"),
+    ("swagger: '2.0'", "swagger", "this is Swagger"),
+    ("openapi: 4.0.0", "openapi", "\"4.0.0\" is neither"),
+    ("openapi: 3", "openapi", "this is not text"),
+    ("openapi: 3.1.0\npaths: []", "paths", "this is not an object"),
+    ("openapi: 3.1.0\npaths: { a: {} }", "paths.a", "a path begins with `/`"),
+    ("openapi: 3.1.0\npaths: { /a: null }", "paths./a", "this is not an object"),
+    ("openapi: 3.1.0\npaths: { /a: { get: [] } }", "paths./a.get", "this is not an object"),
+    ("openapi: 3.1.0\npaths: { /a: {}, /a: {} }", "paths./a", "as YAML: paths: the same key"),
+    (
+        "{\"openapi\": \"3.1.0\", \"paths\": {\"/a\": {}, \"/a\": {}}}",
+        "paths./a",
+        "it starts as JSON, but the same key",
+    ),
+    ("{\"openapi\": \"3.1.0\"", "the document", "it starts as JSON, but EOF"),
+    (
+        "openapi: 3.1.0\npaths: { /a: { get: { security: {} } } }",
+        "paths./a.get.security",
+        "this is not a list",
+    ),
+    (
+        "openapi: 3.1.0\npaths: { /a: { get: { security: [[]] } } }",
+        "paths./a.get.security[0]",
+        "this is not an object",
+    ),
+    (
+        "openapi: 3.1.0\npaths: { /a: { get: { security: [{ k: 1 }] } } }",
+        "paths./a.get.security[0].k",
+        "this is not a list",
+    ),
+    (
+        "openapi: 3.1.0\npaths: { /a: { get: { security: [{ k: [1] }] } } }",
+        "paths./a.get.security[0].k[0]",
+        "this is not text",
+    ),
+    (
+        "openapi: 3.1.0\npaths: { /a: { get: { x-keygate-public: yes } } }",
+        "paths./a.get.x-keygate-public",
+        "this is neither",
+    ),
+    (
+        "openapi: 3.1.0\npaths: { /a: { get: { x-keygate-action: a b } } }",
+        "paths./a.get.x-keygate-action",
+        "the name of an action",
+    ),
+    ("openapi: 3.1.0\npaths: { /a: { $ref: other.yaml } }", "paths./a.$ref", "\"other.yaml\" is outside"),
+    ("openapi: 3.1.0\npaths: { /a: { $ref: '#/nowhere' } }", "paths./a.$ref", "\"#/nowhere\" is not in this"),
+    ("openapi: 3.1.0\npaths: { /a: { $ref: '#/paths/~1a' } }", "paths./a → ", "this `$ref` leads to another"),
+    (
+        "openapi: 3.1.0\npaths: { /a: { $ref: '#/x', get: {} } }",
+        "paths./a.get",
+        "what stands beside a `$ref`",
+    ),
+    ("openapi: 3.1.0\npaths: { /a?b=c: { get: {} } }", "paths./a?b=c.get", "a path has no query"),
+    ("openapi: 3.1.0\npaths: { '/a#b': { get: {} } }", "paths./a#b.get", "a path has no query"),
+    ("openapi: 3.1.0\npaths: { '/a{?b}': { get: {} } }", "paths./a{?b}.get", "`{?b}` is a URI template"),
+    ("openapi: 3.1.0\npaths: { '/{a': { get: {} } }", "paths./{a.get", "its braces do not match"),
+    ("openapi: 3.1.0\npaths: { '/a}': { get: {} } }", "paths./a}.get", "its braces do not match"),
+    ("openapi: 3.1.0\npaths: { '/{}': { get: {} } }", "paths./{}.get", "a parameter without a name"),
+    (
+        "openapi: 3.1.0
+paths: { /a: &a { get: *a } }",
+        "paths./a",
+        "recursion limit",
+    ),
+    ("openapi: 3.1.0\nx: &x { get: {} }\npaths: { /a: { <<: *x } }", "paths./a.<<", "YAML 1.2 has no merge"),
+    ("openapi: !x 3.1.0", "openapi", "a value without tags"),
+];

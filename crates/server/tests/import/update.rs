@@ -38,7 +38,7 @@ fn what_is_new_is_denied_and_nothing_else_changes() {
     let new = "
 #: listBaskets [orders:read]: Look at baskets
 # Denied to everybody until it is classified: it is new in the document.
-# The document would have it: { action = \"listBaskets\", service = \"project\" }, with \"listBaskets\" = { read = true } under [actions]
+# The document would have it: { action = \"listBaskets\", service = \"project\" }, with \"listBaskets\" = { read = true } under [actions], in \"orders:read\"
 \"GET /v2/projects/{project}/baskets\" = { unclassified = true }
 ";
     assert!(done.policy.contains(new), "{}", done.policy);
