@@ -146,8 +146,8 @@ const READS: u32 = 1_000_000;
 
 fn allowed(gate: &Gate, brand: &Brand, path: &str, secret: &[u8]) -> anyhow::Result<()> {
     let secret = Presented::parse(secret, brand, Foreign::Refused)?;
-    let ask = Ask { method: Method::Post, path: Path::new(path), secret };
-    let client = Client { ip: IpAddr::from([127, 0, 0, 1]), user_agent: "bench" };
+    let ask = Ask { host: None, method: Method::Post, path: Path::new(path), secret: Ok(secret) };
+    let client = Client { ip: Some(IpAddr::from([127, 0, 0, 1])), user_agent: "bench" };
     match gate.authorize(&ask, client, Timestamp::from_seconds(1_800_000_000)) {
         Verdict::Allow(_) => Ok(()),
         other => anyhow::bail!("the decision was {other:?}"),

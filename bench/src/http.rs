@@ -24,7 +24,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<Row> {
         (0..TOKENS).map(|number| fixture::secret(number).reveal().to_string()).collect();
     let head = format!(
         "GET /authz/auth-request HTTP/1.1\r\nHost: authz\r\nX-Original-Method: POST\r\n\
-         X-Original-URL: https://api.example/service/{}/purge/front\r\nFastly-Key: ",
+         X-Original-URL: https://api.example/service/{}/purge/front\r\nX-Forwarded-For: 192.0.2.1\r\nFastly-Key: ",
         fixture::SERVICE
     );
     let requests = || Requests::around(head.as_bytes(), &tokens, b"\r\n\r\n");

@@ -30,9 +30,14 @@ impl Server {
     /// If it does not.
     pub fn keygate(folder: &Path, db: &Path) -> anyhow::Result<Self> {
         let config = folder.join("one-worker.toml");
-        std::fs::write(&config, "workers = 1\n")?;
+        std::fs::write(&config, "workers = 1\npublic_url = \"https://api.example\"\n")?;
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(beside("keygate")?).args(["serve", "--listen", "127.0.0.1:0"]);
+        command.args(["-c", "0"]).arg(beside("keygate")?).args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--ways-here",
+        ]);
         command.arg("--db").arg(format!("sqlite:{}", db.display())).arg("--config").arg(&config);
         command.env("KEYGATE_LOG", "keygate_server=info").stderr(Stdio::piped()).stdin(Stdio::null());
         let mut child =

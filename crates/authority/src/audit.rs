@@ -4,8 +4,8 @@ use keygate_model::Position;
 use rusqlite::Connection;
 
 use crate::{
-    authority::Authority, chain::Head, customer, event, fault::Fault, invitation, keys::Keys, row, service,
-    token, user,
+    authority::Authority, chain::Head, customer, event, fault::Fault, invitation, keys::Keys, policy, row,
+    service, token, user,
 };
 
 /// What an audit found.
@@ -22,7 +22,7 @@ pub struct Findings {
 /// One thing that is off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// `event`, `head`, `customer`, `user`, `service`, `token` or `invitation`.
+    /// `event`, `head`, `customer`, `user`, `service`, `token`, `invitation` or `policy`.
     pub noun: &'static str,
     /// Which: a position, or an id.
     pub id: String,
@@ -65,6 +65,7 @@ impl Authority {
             row::walk::<user::Row>(db, keys, &mut |id, row| findings.row("user", id, row.is_ok()))?;
             row::walk::<service::Row>(db, keys, &mut |id, row| findings.row("service", id, row.is_ok()))?;
             row::walk::<token::Row>(db, keys, &mut |id, row| findings.row("token", id, row.is_ok()))?;
+            row::walk::<policy::Row>(db, keys, &mut |id, row| findings.row("policy", id, row.is_ok()))?;
             row::walk::<invitation::Row>(db, keys, &mut |id, row| {
                 findings.row("invitation", id, row.is_ok())
             })?;
@@ -121,6 +122,7 @@ fn removed_rows(db: &Connection, findings: &mut Findings) -> Result<(), Fault> {
         ("service", "services"),
         ("token", "tokens"),
         ("invitation", "invitations"),
+        ("policy", "policies"),
     ];
     for (noun, table) in tables {
         let mut select = db.prepare(&format!(

@@ -17,6 +17,7 @@ use crate::{
     login::{Limiter, LoginLimits},
     origin::Origin,
     password::Passwords,
+    policy::InForce,
     usage::Mark,
     write::{Committed, Write, Writer},
 };
@@ -65,7 +66,7 @@ pub struct Authority {
     keys: Arc<Keys>,
     passwords: Passwords,
     limiter: Limiter,
-    policy: Arc<Policy>,
+    policy: Arc<InForce>,
 }
 
 /// Connections for reading, made when there are too few, kept when done.
@@ -81,7 +82,7 @@ impl Authority {
     /// # Errors
     /// [`Fault::KeyFile`]; `db_too_new`; storage faults.
     pub fn open(settings: Settings, sink: Sink) -> Result<Self, Fault> {
-        Self::open_with(settings, |db, keys| Feed::start(db, keys, sink))
+        Self::open_with(settings, |db, keys, in_force| Feed::start(db, keys, in_force, sink))
     }
 
     /// The same with nobody to tell: for one command at a time, beside a server that hears of it by itself.
@@ -89,12 +90,12 @@ impl Authority {
     /// # Errors
     /// As [`Authority::open`].
     pub fn open_silently(settings: Settings) -> Result<Self, Fault> {
-        Self::open_with(settings, |_, _| Ok(Feed::silent()))
+        Self::open_with(settings, |_, _, in_force| Ok(Feed::silent(in_force)))
     }
 
     fn open_with(
         settings: Settings,
-        feed: impl FnOnce(&Connection, &Keys) -> Result<Feed, Fault>,
+        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>) -> Result<Feed, Fault>,
     ) -> Result<Self, Fault> {
         if settings.db.exists() && !settings.key.exists() {
             let why = "is not there, and the database that it belongs to is: put it back";
@@ -102,7 +103,9 @@ impl Authority {
         }
         let keys = Arc::new(Keys::open(&settings.key, &settings.key_entropy)?);
         let writer = db::open_writer(&settings.db, settings.sync)?;
-        let feed = feed(&writer, &keys)?;
+        let policy = Arc::new(InForce::new(settings.policy));
+        policy.read(&writer, &keys)?;
+        let feed = feed(&writer, &keys, Arc::clone(&policy))?;
         let (workers, waiting_max) = settings.hashing;
         Ok(Self {
             writer: Writer::start(writer, Arc::clone(&keys), feed)?,
@@ -110,7 +113,7 @@ impl Authority {
             keys,
             passwords: Passwords::new(workers, waiting_max)?,
             limiter: Limiter::new(settings.login_limits),
-            policy: settings.policy,
+            policy,
         })
     }
 
@@ -144,6 +147,12 @@ impl Authority {
     #[must_use]
     pub fn cursor_tag(&self, of: &str) -> String {
         data_encoding::HEXLOWER.encode(&self.keys.tag("cursor", of.as_bytes()))
+    }
+
+    /// What makes the ids of refusals, for those who refuse.
+    #[must_use]
+    pub fn denials(&self) -> crate::denial::Denials {
+        self.keys.denials()
     }
 
     /// Writes marks of use.
@@ -195,7 +204,7 @@ impl Authority {
     }
 
     pub(crate) fn policy_handle(&self) -> Arc<Policy> {
-        Arc::clone(&self.policy)
+        self.policy.now()
     }
 }
 

@@ -8,7 +8,8 @@ use crate::fault::Fault;
 
 /// Each migration, in order; the database's `user_version` counts the ones it has, from
 /// [`BEFORE_RELEASE`] on. Never edit one after a release.
-const MIGRATIONS: [&str; 1] = [include_str!("../migrations/0001_first.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_policies.sql")];
 
 /// The `user_version` of databases that were made before the first release, with another schema.
 const BEFORE_RELEASE: usize = 1;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use keygate_model::{
-    Actor, CustomerId, Event, EventId, InvitationId, Position, ServiceId, Subject, Timestamp, TokenId, UserId,
+    Actor, CustomerId, Event, EventId, InvitationId, PolicyId, Position, ServiceId, Subject, Timestamp,
+    TokenId, UserId,
 };
 use rusqlite::{Connection, params};
 
@@ -303,6 +304,7 @@ fn stored(subject: Subject) -> (&'static str, Option<[u8; 16]>) {
         Subject::Service(id) => ("service", Some(id.to_bytes())),
         Subject::Token(id) => ("token", Some(id.to_bytes())),
         Subject::Invitation(id) => ("invitation", Some(id.to_bytes())),
+        Subject::Policy(id) => ("policy", Some(id.to_bytes())),
     }
 }
 
@@ -313,6 +315,7 @@ fn subject(kind: &str, id: Option<[u8; 16]>) -> Subject {
         ("service", Some(id)) => Subject::Service(ServiceId::from_bytes(id)),
         ("token", Some(id)) => Subject::Token(TokenId::from_bytes(id)),
         ("invitation", Some(id)) => Subject::Invitation(InvitationId::from_bytes(id)),
+        ("policy", Some(id)) => Subject::Policy(PolicyId::from_bytes(id)),
         _ => Subject::None,
     }
 }

@@ -3,6 +3,8 @@
 //! State, not difference: a batch may tell more than its position, never less, and applying it twice is applying it
 //! once. One path serves this process's own commits, another process's, and the start.
 
+use std::sync::Arc;
+
 use keygate_model::{Batch, Position, Record, Subject, id::Id};
 use rusqlite::Connection;
 
@@ -12,6 +14,7 @@ use crate::{
     fault::Fault,
     invitation,
     keys::Keys,
+    policy::{self, InForce},
     row::{self, Sealed},
     service, token, user,
 };
@@ -30,18 +33,24 @@ pub(crate) struct Feed {
     /// The last event that was told. What follows must continue the chain from here.
     head: Head,
     data_version: i64,
+    in_force: Arc<InForce>,
     /// None: nobody listens, and nothing is read for nobody.
     sink: Option<Sink>,
 }
 
 impl Feed {
     /// A feed that nobody listens to: the command line's.
-    pub(crate) fn silent() -> Self {
-        Self { head: Head::START, data_version: 0, sink: None }
+    pub(crate) fn silent(in_force: Arc<InForce>) -> Self {
+        Self { head: Head::START, data_version: 0, in_force, sink: None }
     }
 
     /// Tells everything there is, and goes on from there.
-    pub(crate) fn start(db: &Connection, keys: &Keys, mut sink: Sink) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        db: &Connection,
+        keys: &Keys,
+        in_force: Arc<InForce>,
+        mut sink: Sink,
+    ) -> Result<Self, Fault> {
         let data_version = data_version(db)?;
         let snapshot = db.unchecked_transaction()?;
         let head = match Head::read(db, keys) {
@@ -57,6 +66,7 @@ impl Feed {
                 sink(Batch { position, records: std::mem::take(&mut records) });
             }
         };
+        each::<policy::Row>(db, keys, &mut tell)?;
         each::<customer::Row>(db, keys, &mut tell)?;
         each::<user::Row>(db, keys, &mut tell)?;
         each::<service::Row>(db, keys, &mut tell)?;
@@ -76,7 +86,7 @@ impl Feed {
         }
         sink(Batch { position, records });
         snapshot.commit()?;
-        Ok(Self { head: head.unwrap_or(Head::START), data_version, sink: Some(sink) })
+        Ok(Self { head: head.unwrap_or(Head::START), data_version, in_force, sink: Some(sink) })
     }
 
     /// Tells what has happened since the last call.
@@ -91,6 +101,11 @@ impl Feed {
         })?;
         snapshot.commit()?;
         if let Some((head, records)) = told {
+            let is_policy =
+                |record: &Record| matches!(record, Record::Policy(_) | Record::Broken(Subject::Policy(_)));
+            if records.iter().any(is_policy) {
+                self.in_force.read(db, keys)?;
+            }
             sink(Batch { position: head.position, records });
             self.head = head;
         }
@@ -131,6 +146,7 @@ fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Option<Reco
         Subject::Service(id) => of::<service::Row>(db, keys, id),
         Subject::Token(id) => of::<token::Row>(db, keys, id),
         Subject::Invitation(id) => of::<invitation::Row>(db, keys, id),
+        Subject::Policy(id) => of::<policy::Row>(db, keys, id),
         Subject::None => return Ok(Some(Record::Broken(subject))),
     };
     match record {

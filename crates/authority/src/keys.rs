@@ -17,7 +17,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::fault::Fault;
+use crate::{denial::Denials, fault::Fault};
 
 const NONCE_LEN: usize = 24;
 
@@ -26,6 +26,7 @@ pub struct Keys {
     seal: Hmac<Sha256>,
     tag: Hmac<Sha256>,
     seed: XChaCha20Poly1305,
+    denials: Denials,
 }
 
 impl Keys {
@@ -62,7 +63,14 @@ impl Keys {
             seal: hmac(b"keygate row seal 1"),
             tag: hmac(b"keygate tag 1"),
             seed: XChaCha20Poly1305::new(&(*expand::<32>(key, b"keygate second-factor seed 1")).into()),
+            denials: Denials::new(&expand::<32>(key, b"keygate denial 1")),
         }
+    }
+
+    /// What makes the ids of refusals.
+    #[must_use]
+    pub fn denials(&self) -> Denials {
+        self.denials.clone()
     }
 
     /// Starts a seal over the columns of a row of `table`.

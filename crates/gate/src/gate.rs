@@ -6,21 +6,22 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Actor, Ask, Batch, Circumstances, Deny, Digest, Policy, Position, Record, ServiceId, Subject, Timestamp,
-    Unsure, Verdict, Want, decide,
+    Actor, Ask, Batch, Circumstances, Deny, Digest, Permit, Policy, Position, Record, ServiceId, Subject,
+    Timestamp, Unsure, Verdict, Want, decide,
     decide::WantedService,
     policy::{Access, Matched, Unmatched},
-    token::{Foreign, Kind},
+    token::{Foreign, Kind, Presented},
 };
 
 use crate::{
-    replica::Replica,
+    book::Book,
+    identity::Identity,
+    replica::{Replica, Seen},
     usage::{Client, Mark, Usage},
 };
 
 /// Decides. Share it behind an `Arc`; every method takes `&self`.
 pub struct Gate {
-    policy: Arc<Policy>,
     replica: Replica,
     usage: Usage,
     open: AtomicBool,
@@ -34,10 +35,8 @@ impl Gate {
     /// A gate with nothing in it, sized for `tokens`; it grows. It cannot tell anything until [`Gate::open`].
     #[must_use]
     pub fn new(policy: Arc<Policy>, tokens: usize) -> Self {
-        let replica = Replica::new(Arc::clone(&policy), tokens);
         Self {
-            policy,
-            replica,
+            replica: Replica::new(policy, tokens),
             usage: Usage::new(),
             open: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
@@ -90,57 +89,116 @@ impl Gate {
         self.replica.size()
     }
 
-    /// The policy it decides by.
+    /// The policies it decides by now.
     #[must_use]
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.replica.book().policy)
     }
 
     /// Decides a whole request: finds its route, then what the credential may do there. Notes the use.
     #[must_use]
     pub fn authorize(&self, ask: &Ask<'_>, client: Client<'_>, now: Timestamp) -> Verdict {
-        // Fetching the token takes the longest, and finding the route does not need it.
-        let digest = ask.secret.digest();
-        self.replica.touch(&digest);
-        let want = match self.policy.route(ask.method, &ask.path) {
-            Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service }) => {
-                Want { action, service: service.map(|text| self.wanted(text)) }
-            }
-            // A public route has no use for a credential, so there is nothing to decide about one.
-            Ok(Matched { access: Access::Public, .. }) | Err(Unmatched::NoRoute) => {
-                return Verdict::Deny(Deny::NoRoute);
-            }
-            Err(Unmatched::Ambiguous) => return Verdict::Deny(Deny::AmbiguousPath),
-        };
-        if ask.secret.kind() == Some(Kind::Session) {
-            return Verdict::Deny(Deny::Kind);
+        self.authorize_with(ask, client, now, |_| ()).0
+    }
+
+    /// The same, and hands whom it has let in to `see`, for those who tell it to others.
+    pub fn authorize_with<T>(
+        &self,
+        ask: &Ask<'_>,
+        client: Client<'_>,
+        now: Timestamp,
+        see: impl FnOnce(&Identity<'_>) -> T,
+    ) -> (Verdict, Option<T>) {
+        // The routes of protected APIs come with the feed; Keygate's own are known before.
+        if ask.host.is_some() && !self.is_open() {
+            return (Verdict::CannotTell(Unsure::Stale), None);
         }
-        self.judge(&digest, &want, Circumstances { now, client: Some(client.ip) }, Some(client))
+        // Fetching the token takes the longest, and finding the route does not need it.
+        let digest = ask.secret.as_ref().map(Presented::digest);
+        if let Ok(digest) = &digest {
+            self.replica.touch(digest);
+        }
+        let book = self.replica.book();
+        let want = match self.find(&book, ask) {
+            Ok(Some(want)) => want,
+            Ok(None) => return (Verdict::Allow(Permit::public()), Some(see(&Identity::NOBODY))),
+            Err(deny) => return (Verdict::Deny(self.unless_stranger(ask, &book, deny)), None),
+        };
+        let digest = match digest {
+            Ok(digest) => digest,
+            Err(deny) => return (Verdict::Deny(*deny), None),
+        };
+        if ask.secret.as_ref().is_ok_and(|secret| secret.kind() == Some(Kind::Session)) {
+            return (Verdict::Deny(Deny::Kind), None);
+        }
+        let at = Circumstances { now, client: client.ip };
+        let mut seen = None;
+        let verdict = self.judge(&book, &digest, &want, at, |allowed| {
+            self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
+            seen = Some(see(&Identity::of(allowed)));
+        });
+        (verdict, seen)
+    }
+
+    /// What a request is about. None: it is public.
+    fn find(&self, book: &Book, ask: &Ask<'_>) -> Result<Option<Want>, Deny> {
+        let matched = match &ask.host {
+            None => book.policy.route(ask.method, &ask.path),
+            Some(host) => book.policy.route_at(host, ask.method, &ask.path),
+        };
+        match matched {
+            Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. }) => {
+                Ok(Some(Want { action, service: service.map(|text| self.wanted(text)) }))
+            }
+            Ok(Matched { access: Access::Public, .. }) => Ok(None),
+            Ok(Matched { access: Access::Unclassified, .. }) => Err(Deny::Unclassified),
+            Err(Unmatched::NoRoute) => Err(Deny::NoRoute),
+            Err(Unmatched::Ambiguous) => Err(Deny::AmbiguousPath),
+        }
+    }
+
+    /// Which routes a protected API has is told to those who have a token: to others, that they have none.
+    fn unless_stranger(&self, ask: &Ask<'_>, book: &Book, deny: Deny) -> Deny {
+        match (&ask.secret, deny) {
+            (_, Deny::AmbiguousPath) => deny,
+            _ if ask.host.is_none() => deny,
+            (Err(missing), _) => *missing,
+            (Ok(secret), _) => {
+                self.replica.look(book, &secret.digest(), false, |_| deny).unwrap_or(Deny::Unknown)
+            }
+        }
     }
 
     /// Decides whether the token with this digest may do what is wanted: for those who have let a request in and need to
     /// know one thing more.
     #[must_use]
     pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
-        self.judge(digest, want, at, None)
+        self.judge(&self.replica.book(), digest, want, at, |_| ())
     }
 
     /// Who acts with the token that has this digest, whether it may do anything or not. None if there is no such token.
     #[must_use]
     pub fn actor(&self, digest: &Digest) -> Option<Actor> {
-        self.replica.look(digest, false, |standing, _| standing.actor)
+        self.replica.look(&self.replica.book(), digest, false, |seen| seen.standing.actor)
     }
 
-    /// Every question ends here. With a client, an allowed use is noted.
-    fn judge(&self, digest: &Digest, want: &Want, at: Circumstances, client: Option<Client<'_>>) -> Verdict {
+    /// Every question ends here. Whoever is let in is handed to `allowed`.
+    fn judge(
+        &self,
+        book: &Book,
+        digest: &Digest,
+        want: &Want,
+        at: Circumstances,
+        allowed: impl FnOnce(&Seen<'_>),
+    ) -> Verdict {
         if !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let with_sudo = self.policy.needs_sudo(want.action);
-        let verdict = self.replica.look(digest, with_sudo, |standing, slot| {
-            let verdict = decide(&self.policy, standing, want, at);
-            if let (Verdict::Allow(_), Some(client)) = (&verdict, client) {
-                self.usage.mark(&slot.used_at, standing.token, at.now, client);
+        let with_sudo = book.policy.needs_sudo(want.action);
+        let verdict = self.replica.look(book, digest, with_sudo, |seen| {
+            let verdict = decide(&book.policy, &seen.standing, want, at);
+            if let Verdict::Allow(_) = &verdict {
+                allowed(seen);
             }
             verdict
         });

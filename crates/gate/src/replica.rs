@@ -2,24 +2,27 @@
 //! for it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU8, Ordering},
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use keygate_model::{
-    ActionSet, Actor, Batch, CustomerId, Digest, Expiry, Policy, Position, Record, ServiceId, Services,
-    Standing, Subject, Timestamp, TokenId, Unsure, UserId,
+    ActionSet, Actor, Batch, CustomerId, Digest, Expiry, Policy, PolicyId, Position, Record, ServiceId,
+    Services, Standing, Subject, Timestamp, TokenId, Unsure, UserId,
     authorization::Reach,
     customer::{CustomerState, Rules},
-    record::{CustomerRecord, Owner, TokenRecord, UserRecord},
+    record::{CustomerRecord, Owner, PolicyRecord, TokenRecord, UserRecord},
     user::UserState,
 };
 
+mod policies;
+
 use crate::{
+    book::{Book, Named, UNNUMBERED},
     shelf::{Shelf, ShelfEnd},
     table::{Count, Entry, Key, NEVER, Slot, Table},
     word::{
@@ -27,8 +30,8 @@ use crate::{
     },
 };
 
-/// A role's number when the policy has no such role.
-const NO_ROLE: u16 = u16::MAX;
+/// A set for those who have none: nothing is decided by it, because they cannot be told about.
+static NOTHING: ActionSet = ActionSet::EMPTY;
 
 /// Everything there is to know.
 pub(crate) struct Replica {
@@ -41,8 +44,7 @@ pub(crate) struct Replica {
     reaches: papaya::HashMap<UserId, Reach, IdHash>,
     /// Tokens on which sudo was started, and until when it lasts. Few, and asked for by few actions.
     sudo: papaya::HashMap<TokenId, Timestamp, IdHash>,
-    policy: Arc<Policy>,
-    roles: Vec<(String, ActionSet)>,
+    book: ArcSwap<Book>,
     desk: Mutex<Desk>,
     position: AtomicI64,
 }
@@ -56,8 +58,8 @@ struct CustomerEntry {
 
 /// What a token was given: many tokens share one.
 struct Grant {
-    /// None: a scope that this policy does not define.
-    scope: Option<ActionSet>,
+    /// Its number in the book.
+    scope: u16,
     services: Services,
 }
 
@@ -71,6 +73,16 @@ struct Desk {
     owners: HashMap<OwnerKey, u32>,
     customers: HashMap<CustomerId, u32>,
     grants: HashMap<Services, HashMap<String, u32>>,
+    policies: BTreeMap<PolicyId, PolicyRecord>,
+}
+
+/// What a look-up has found.
+pub(crate) struct Seen<'a> {
+    pub(crate) standing: Standing<'a>,
+    pub(crate) slot: &'a Slot,
+    /// The names of its scopes, and of its role.
+    pub(crate) scopes: &'a str,
+    pub(crate) role: &'a str,
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -81,8 +93,6 @@ enum OwnerKey {
 
 impl Replica {
     pub(crate) fn new(policy: Arc<Policy>, tokens: usize) -> Self {
-        let roles = policy.role_names().into_iter();
-        let roles = roles.map(|name| (name.to_owned(), policy.role(name).unwrap_or_default())).collect();
         Self {
             tokens: ArcSwap::from_pointee(Table::for_tokens(tokens)),
             owners: Shelf::new(),
@@ -91,8 +101,7 @@ impl Replica {
             services: papaya::HashMap::default(),
             reaches: papaya::HashMap::default(),
             sudo: papaya::HashMap::default(),
-            roles,
-            policy,
+            book: ArcSwap::from_pointee(Book::new(policy)),
             desk: Mutex::default(),
             position: AtomicI64::new(0),
         }
@@ -103,12 +112,18 @@ impl Replica {
         self.tokens.load().touch(Key::of(digest));
     }
 
+    /// What policies say now.
+    pub(crate) fn book(&self) -> Guard<Arc<Book>> {
+        self.book.load()
+    }
+
     /// Looks a token up and hands what is true of it to `see`; with sudo only if it is asked for. None if there is none.
-    pub(crate) fn look<T>(
+    pub(crate) fn look<'b, T>(
         &self,
+        book: &'b Book,
         digest: &Digest,
         with_sudo: bool,
-        see: impl FnOnce(&Standing<'_>, &Slot) -> T,
+        see: impl FnOnce(&Seen<'_>) -> T,
     ) -> Option<T> {
         let tokens = self.tokens.load();
         let slot = tokens.find(Key::of(digest))?;
@@ -116,7 +131,9 @@ impl Replica {
         let owner = self.owners.get(entry.owner)?.load();
         let grant = self.grants.get(entry.grant)?.get()?;
         let customer = self.customers.get(owner.customer)?.get()?;
-        let role = self.roles.get(usize::from(owner.role));
+        let (scope, role) = (book.scope(grant.scope), book.role(owner.role));
+        let set = |named: Option<&'b Named>| named.and_then(|named| named.set.as_ref());
+        let (scope_set, role_set) = (set(scope), set(role));
         let customer_word = customer.state.load(Ordering::Acquire);
         let customer_state = customer_word & !RULED;
         let rules = (customer_word & RULED != 0).then(|| customer.rules.load());
@@ -129,7 +146,7 @@ impl Replica {
         };
         let unsure = if owner.state == UNKNOWN || customer_state == UNKNOWN || reach.is_none() {
             Some(Unsure::OwnerMissing)
-        } else if grant.scope.is_none() || role.is_none() {
+        } else if scope_set.is_none() || role_set.is_none() {
             Some(Unsure::Unsupported)
         } else {
             None
@@ -139,8 +156,8 @@ impl Replica {
             token: entry.id,
             actor: Actor::Token { token: entry.id, customer: customer.id, user },
             customer: customer.id,
-            scope: grant.scope.unwrap_or_default(),
-            role: role.map_or(ActionSet::EMPTY, |(_, set)| *set),
+            scope: scope_set.unwrap_or(&NOTHING),
+            role: role_set.unwrap_or(&NOTHING),
             services: &grant.services,
             reach: reach.unwrap_or(&Reach::All),
             expires: expiry(entry.expires),
@@ -159,7 +176,8 @@ impl Replica {
             lacks_factor: owner.flags & WITHOUT_FACTOR != 0,
             unsure,
         };
-        Some(see(&standing, slot))
+        let words = |named: Option<&'b Named>| named.map_or("", |named| &*named.words);
+        Some(see(&Seen { standing, slot, scopes: words(scope), role: words(role) }))
     }
 
     /// Whose a service is.
@@ -180,8 +198,17 @@ impl Replica {
     /// Applies what has changed. Returns when every later look-up sees it.
     pub(crate) fn apply(&self, batch: Batch) {
         let mut desk = self.desk();
+        let mut has_policies = false;
         for record in batch.records {
             match record {
+                Record::Policy(policy) => {
+                    desk.policies.insert(policy.id, policy);
+                    has_policies = true;
+                }
+                Record::Broken(Subject::Policy(id)) => {
+                    desk.policies.remove(&id);
+                    has_policies = true;
+                }
                 Record::Customer(customer) => self.apply_customer(&mut desk, &customer),
                 Record::User(user) => self.apply_user(&mut desk, &user),
                 Record::Service(service) => {
@@ -190,6 +217,9 @@ impl Replica {
                 Record::Token(token) => self.apply_token(&mut desk, token),
                 Record::Broken(subject) => self.disbelieve(&mut desk, subject),
             }
+        }
+        if has_policies {
+            self.apply_policies(&desk);
         }
         self.position.fetch_max(batch.position.0, Ordering::AcqRel);
     }
@@ -298,7 +328,7 @@ impl Replica {
                 self.services.pin().remove(&id);
             }
             Subject::Token(id) => self.tokens.load().remove_by_id(&mut desk.count, id),
-            Subject::None | Subject::Invitation(_) => {}
+            Subject::None | Subject::Invitation(_) | Subject::Policy(_) => {}
         }
     }
 
@@ -315,7 +345,7 @@ impl Replica {
 
     fn owner_place(&self, desk: &mut Desk, customer: CustomerId, owner: &Owner) -> Option<u32> {
         let (key, role, state) = match owner {
-            Owner::User(user) => (OwnerKey::User(*user), NO_ROLE, UNKNOWN),
+            Owner::User(user) => (OwnerKey::User(*user), UNNUMBERED, UNKNOWN),
             Owner::Customer { role } => {
                 (OwnerKey::Customer(customer, role.clone()), self.role_number(role), ACTIVE)
             }
@@ -335,14 +365,14 @@ impl Replica {
             return Some(*place);
         }
         let (place, grant) = self.grants.add(&mut desk.grants_end)?;
-        grant.get_or_init(|| Grant { scope: self.policy.scopes(scope), services: services.clone() });
+        let number = self.numbered(|book| book.scope_number(scope));
+        grant.get_or_init(|| Grant { scope: number, services: services.clone() });
         desk.grants.entry(services.clone()).or_default().insert(scope.to_owned(), place);
         Some(place)
     }
 
     fn role_number(&self, role: &str) -> u16 {
-        let number = self.roles.iter().position(|(name, _)| name == role);
-        number.and_then(|number| u16::try_from(number).ok()).unwrap_or(NO_ROLE)
+        self.numbered(|book| book.role_number(role))
     }
 }
 

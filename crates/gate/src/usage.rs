@@ -21,8 +21,8 @@ const USER_AGENT_LEN_MAX: usize = 255;
 /// Who is calling, as far as the connection tells.
 #[derive(Clone, Copy, Debug)]
 pub struct Client<'a> {
-    /// The address.
-    pub ip: IpAddr,
+    /// The address. None: nobody knows.
+    pub ip: Option<IpAddr>,
     /// What it calls itself.
     pub user_agent: &'a str,
 }
@@ -34,8 +34,8 @@ pub struct Mark {
     pub token: TokenId,
     /// When.
     pub at: Timestamp,
-    /// From where.
-    pub ip: IpAddr,
+    /// From where, as far as is known.
+    pub ip: Option<IpAddr>,
     /// By what.
     pub user_agent: Box<str>,
 }

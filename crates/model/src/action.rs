@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// One thing that can be done, as its number in the policy. Keygate's own are the constants below; an operator's policy
-/// adds further ones after them.
+/// One thing that can be done, as its number in the policy. Keygate's own are the constants below; an operator's policies
+/// add further ones after them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Action(u8);
+pub struct Action(u16);
 
 /// The names of Keygate's own actions, in the order of the constants. `policy/keygate.toml` must name each.
 pub const OWN: [&str; 41] = [
@@ -138,13 +138,13 @@ impl Action {
 
     /// The action with this number; policies number theirs after [`OWN`].
     #[must_use]
-    pub const fn numbered(number: u8) -> Self {
+    pub const fn numbered(number: u16) -> Self {
         Self(number)
     }
 
     /// Its number.
     #[must_use]
-    pub const fn number(self) -> u8 {
+    pub const fn number(self) -> u16 {
         self.0
     }
 }
@@ -158,23 +158,36 @@ impl fmt::Debug for Action {
     }
 }
 
-/// A set of actions; 256 are possible. The empty set grants nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct ActionSet([u64; 4]);
+/// How many actions there may be, Keygate's own among them.
+pub const ACTIONS_MAX: usize = 4096;
+
+const WORDS: usize = ACTIONS_MAX / 64;
+
+/// A set of actions; [`ACTIONS_MAX`] are possible. The empty set grants nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ActionSet([u64; WORDS]);
+
+impl Default for ActionSet {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
 
 impl ActionSet {
     /// Nothing.
-    pub const EMPTY: Self = Self([0; 4]);
+    pub const EMPTY: Self = Self([0; WORDS]);
 
-    /// Adds `action`.
+    /// Adds `action`. One that no policy may number is left out.
     pub fn insert(&mut self, action: Action) {
-        self.0[usize::from(action.0 / 64)] |= 1 << (action.0 % 64);
+        if let Some(word) = self.0.get_mut(usize::from(action.0 / 64)) {
+            *word |= 1 << (action.0 % 64);
+        }
     }
 
     /// Whether `action` is in it.
     #[must_use]
     pub fn contains(&self, action: Action) -> bool {
-        self.0[usize::from(action.0 / 64)] >> (action.0 % 64) & 1 == 1
+        self.0.get(usize::from(action.0 / 64)).is_some_and(|word| word >> (action.0 % 64) & 1 == 1)
     }
 
     /// What is in this set or in `other`.
@@ -183,16 +196,34 @@ impl ActionSet {
         Self(std::array::from_fn(|word| self.0[word] | other.0[word]))
     }
 
+    /// What is in both.
+    #[must_use]
+    pub fn intersect(self, other: Self) -> Self {
+        Self(std::array::from_fn(|word| self.0[word] & other.0[word]))
+    }
+
+    /// What is not in this set.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        Self(self.0.map(|word| !word))
+    }
+
     /// What is in this set and not in `other`.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self(std::array::from_fn(|word| self.0[word] & !other.0[word]))
     }
 
+    /// How many are in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0 == [0; 4]
+        self.0 == [0; WORDS]
     }
 }
 
@@ -211,12 +242,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_set_behaves_like_a_set(left: Vec<u8>, right: Vec<u8>, probe: u8) {
-            let set = |of: &[u8]| of.iter().copied().map(Action::numbered).collect::<ActionSet>();
+        fn a_set_behaves_like_a_set(
+            left in prop::collection::vec(0..4096u16, 0..40),
+            right in prop::collection::vec(0..4096u16, 0..40),
+            probe in 0..4096u16,
+        ) {
+            let set = |of: &[u16]| of.iter().copied().map(Action::numbered).collect::<ActionSet>();
             let (a, b, probe) = (set(&left), set(&right), Action::numbered(probe));
             prop_assert_eq!(a.union(b).contains(probe), a.contains(probe) || b.contains(probe));
             prop_assert_eq!(a.minus(b).contains(probe), a.contains(probe) && !b.contains(probe));
             prop_assert_eq!(a.minus(a).is_empty(), true);
+            prop_assert!(left.iter().all(|number| a.contains(Action::numbered(*number))));
         }
     }
 }

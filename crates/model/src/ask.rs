@@ -1,6 +1,6 @@
 //! One request to decide, brought into types that cannot be ambiguous.
 
-use crate::token::Presented;
+use crate::{decide::Deny, host::Host, token::Presented};
 
 /// A method that a policy may name. `HEAD` is not among them: it is decided as `GET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,11 +15,13 @@ pub enum Method {
     Patch,
     /// Removes.
     Delete,
+    /// Asks what may be done: what browsers send first.
+    Options,
 }
 
 impl Method {
     /// How many there are, for tables by method.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
 
     /// The method that a request line or a policy writes. Methods are case-sensitive (RFC 9110 §9.1).
     #[must_use]
@@ -30,8 +32,15 @@ impl Method {
             "PUT" => Some(Self::Put),
             "PATCH" => Some(Self::Patch),
             "DELETE" => Some(Self::Delete),
+            "OPTIONS" => Some(Self::Options),
             _ => None,
         }
+    }
+
+    /// The method that a policy names: `HEAD` goes with `GET` and has no routes of its own.
+    #[must_use]
+    pub fn parse_in_policy(text: &str) -> Option<Self> {
+        Some(text).filter(|text| *text != "HEAD").and_then(Self::parse)
     }
 
     /// Its place in tables by method.
@@ -48,15 +57,36 @@ pub struct Path<'a> {
     reading: Reading,
 }
 
-/// How many ways there are to read a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reading {
-    /// One.
-    Plain,
-    /// One, for whoever takes the rest of it as it stands: it has `//`, `;` or escapes in it, as a URL may.
-    Open,
-    /// Several: dot segments, control characters, backslashes, broken escapes.
-    Ambiguous,
+/// How a path can be read: in one way, or what in it some servers read in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading(u8);
+
+impl Reading {
+    /// One way.
+    pub const PLAIN: Self = Self(0);
+    /// `%2f`: a slash, or a letter of a name.
+    pub const ESCAPED_SLASH: Self = Self(1);
+    /// `;` or `%3b`: the end of a name, or a letter of it.
+    pub const SEMICOLON: Self = Self(2);
+    /// `%25`: what follows may be an escape to whoever reads twice.
+    pub const ESCAPED_PERCENT: Self = Self(4);
+    /// `//`, and escapes that need not be or that hide other separators. Fine for whoever takes the rest of a path as it
+    /// stands.
+    pub const LOOSE: Self = Self(8);
+    /// Dot segments, control characters, backslashes, broken escapes: several ways, whoever reads.
+    pub const AMBIGUOUS: Self = Self(u8::MAX);
+
+    /// What is in either.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether everything in `other` is in this.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        other.0 & !self.0 == 0
+    }
 }
 
 impl<'a> Path<'a> {
@@ -74,7 +104,7 @@ impl<'a> Path<'a> {
         self.raw
     }
 
-    /// How many ways there are to read it.
+    /// How it can be read.
     #[must_use]
     pub fn reading(&self) -> Reading {
         self.reading
@@ -83,12 +113,14 @@ impl<'a> Path<'a> {
 
 /// One request to decide.
 pub struct Ask<'a> {
-    /// What is to be done…
+    /// Of which API. None: Keygate's own.
+    pub host: Option<Host<'a>>,
+    /// What is to be done …
     pub method: Method,
     /// … to what …
     pub path: Path<'a>,
-    /// … by whom.
-    pub secret: Presented<'a>,
+    /// … by whom; or why that is not known, which matters to whatever is not public.
+    pub secret: Result<Presented<'a>, Deny>,
 }
 
 /// Bytes that mean themselves wherever they stand in a path.
@@ -104,31 +136,31 @@ const PLAIN: [bool; 256] = {
 
 fn reading(path: &[u8]) -> Reading {
     if path.first() != Some(&b'/') {
-        return Reading::Ambiguous;
+        return Reading::AMBIGUOUS;
     }
-    let mut worst = Reading::Plain;
+    let mut found = Reading::PLAIN;
     for (at, byte) in path.iter().enumerate() {
         if PLAIN[usize::from(*byte)] {
             continue;
         }
         let reading = match byte {
             b'/' => segment(&path[at + 1..]),
-            b'%' => escape(path.get(at + 1..at + 3)),
-            b';' => Reading::Open,
-            _ => Reading::Ambiguous,
+            b'%' => escape(&path[at + 1..]),
+            b';' => Reading::SEMICOLON,
+            _ => Reading::AMBIGUOUS,
         };
-        worst = worst.max(reading);
+        found = found.and(reading);
     }
-    worst
+    found
 }
 
 /// What a segment that starts here is: empty with another after it, a dot segment in any spelling, or plain so far.
 fn segment(rest: &[u8]) -> Reading {
-    let Some(first) = rest.first() else { return Reading::Plain };
+    let Some(first) = rest.first() else { return Reading::PLAIN };
     match first {
-        b'/' => Reading::Open,
-        b'.' | b'%' if is_dots(rest) => Reading::Ambiguous,
-        _ => Reading::Plain,
+        b'/' => Reading::LOOSE,
+        b'.' | b'%' if is_dots(rest) => Reading::AMBIGUOUS,
+        _ => Reading::PLAIN,
     }
 }
 
@@ -145,18 +177,23 @@ fn is_dots(mut rest: &[u8]) -> bool {
     false
 }
 
-/// What an escape is. One of a character that needs none is a second spelling; one of a separator hides it.
-fn escape(digits: Option<&[u8]>) -> Reading {
+/// What an escape is that starts before `rest`. One of a character that needs none is a second spelling; one of a
+/// separator hides it, and perhaps a dot segment behind it.
+fn escape(rest: &[u8]) -> Reading {
     let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let decoded = match digits {
-        Some(&[high, low]) => hex(high).zip(hex(low)).map(|(high, low)| high << 4 | low),
-        _ => None,
+    let (decoded, after) = match rest {
+        &[high, low, ref after @ ..] => (hex(high).zip(hex(low)).map(|(high, low)| high << 4 | low), after),
+        _ => (None, rest),
     };
     match decoded {
-        None | Some(0..=0x1f | 0x7f | 0xc0 | 0xc1 | 0xf5..) => Reading::Ambiguous,
-        Some(b'/' | b'\\' | b'%' | b';' | b'-' | b'.' | b'_' | b'~') => Reading::Open,
-        Some(byte) if byte.is_ascii_alphanumeric() => Reading::Open,
-        Some(_) => Reading::Plain,
+        None | Some(0..=0x1f | 0x7f | 0xc0 | 0xc1 | 0xf5..) => Reading::AMBIGUOUS,
+        Some(b'/') => Reading::ESCAPED_SLASH.and(segment(after)),
+        Some(b'\\') => Reading::LOOSE.and(segment(after)),
+        Some(b'%') => Reading::ESCAPED_PERCENT,
+        Some(b';') => Reading::SEMICOLON,
+        Some(b'?' | b'#' | b'-' | b'.' | b'_' | b'~') => Reading::LOOSE,
+        Some(byte) if byte.is_ascii_alphanumeric() => Reading::LOOSE,
+        Some(_) => Reading::PLAIN,
     }
 }
 
@@ -188,19 +225,33 @@ mod tests {
             "http://evil/admin",
             "/purge/../tokens",
             "/a/..%2fb",
+            "/a%2f..%2fb",
+            "/a%5c..",
             "/a\u{1}",
         ] {
-            assert_eq!(Path::new(path).reading(), Reading::Ambiguous, "{path}");
+            assert_eq!(Path::new(path).reading(), Reading::AMBIGUOUS, "{path}");
         }
     }
 
     #[test]
     fn what_a_url_may_hold_is_open_at_most() {
-        let open =
-            ["//admin", "/a//b", "/admin;x=1", "/a%2fb", "/a%5cb", "/%252f", "/%61dmin", "/purge/http://x/y"];
+        let open = [
+            "//admin",
+            "/a//b",
+            "/admin;x=1",
+            "/a%2fb",
+            "/a%5cb",
+            "/%252f",
+            "/%61dmin",
+            "/purge/http://x/y",
+            "/a%3fb",
+            "/a%23",
+        ];
         for path in open {
-            assert_eq!(Path::new(path).reading(), Reading::Open, "{path}");
+            let reading = Path::new(path).reading();
+            assert!(reading != Reading::PLAIN && reading != Reading::AMBIGUOUS, "{path}");
         }
+        assert_eq!(Path::new("/a%2fb;c").reading(), Reading::ESCAPED_SLASH.and(Reading::SEMICOLON));
     }
 
     #[test]
@@ -216,7 +267,7 @@ mod tests {
             "/%F0%9F%94%91",
         ];
         for path in plain {
-            assert_eq!(Path::new(path).reading(), Reading::Plain, "{path}");
+            assert_eq!(Path::new(path).reading(), Reading::PLAIN, "{path}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::{action::ActionSet, network::Networks};
+use crate::{action::Action, network::Networks};
 
 /// Whether a customer's people and tokens may act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl CustomerState {
 pub struct Rules {
     /// Where they may be used from.
     pub networks: Networks,
-    /// What none of them may do, whatever scope and role say.
-    pub forbids: ActionSet,
+    /// What none of them may do, whatever scope and role say: a list, because it is short and every customer has one.
+    pub forbids: Vec<Action>,
     /// Whether people must have a second factor.
     pub force_factor: bool,
 }

@@ -25,9 +25,9 @@ pub struct Standing<'a> {
     /// Whose it is.
     pub customer: CustomerId,
     /// The ceiling chosen when it was made.
-    pub scope: ActionSet,
+    pub scope: &'a ActionSet,
     /// What the role of its owner allows today.
-    pub role: ActionSet,
+    pub role: &'a ActionSet,
     /// What it is limited to.
     pub services: &'a Services,
     /// What its owner is limited to. An automation token's owner is its customer, and limited by nothing.
@@ -142,10 +142,18 @@ pub enum Deny {
     Interactive,
     /// No route of the policy matches.
     NoRoute,
+    /// The route is known, and nobody has said yet what it is.
+    Unclassified,
     /// The path can be read in two ways.
     AmbiguousPath,
+    /// The host cannot be one.
+    AmbiguousHost,
     /// The request asks for another method than its own.
     MethodOverride,
+    /// Headers of two proxies say what was asked for, or one says it twice.
+    ConflictingHeaders,
+    /// Whoever says what was asked for is no proxy of ours.
+    UntrustedProxy,
 }
 
 impl Deny {
@@ -182,8 +190,12 @@ impl Deny {
             Self::Sudo => "sudo_required",
             Self::Interactive => "interactive_only",
             Self::NoRoute => "no_rule",
+            Self::Unclassified => "unclassified",
             Self::AmbiguousPath => "ambiguous_path",
+            Self::AmbiguousHost => "ambiguous_host",
             Self::MethodOverride => "method_override_refused",
+            Self::ConflictingHeaders => "conflicting_forward_headers",
+            Self::UntrustedProxy => "untrusted_proxy",
         }
     }
 }
@@ -266,6 +278,10 @@ fn alive(standing: &Standing<'_>, now: Timestamp) -> Result<(), Deny> {
 
 /// The request comes from where it may, and its owner has the second factor that they must.
 fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circumstances) -> Result<(), Deny> {
+    if !policy.serves(action, standing.customer) {
+        // Another customer's API is as unknown to it as one that is not there.
+        return Err(Deny::NoRoute);
+    }
     if !standing.rules.networks.admit(at.client) && !policy.is_from_anywhere(action) {
         return Err(Deny::Network);
     }
@@ -281,7 +297,7 @@ fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(
         return Err(Deny::Machine(action));
     }
     if !standing.scope.contains(action) {
-        let may_read_all = policy.reads().minus(standing.scope).is_empty();
+        let may_read_all = policy.reads().minus(*standing.scope).is_empty();
         // Of what no `*` contains, no token that may read is told that it only reads.
         return Err(if may_read_all && !policy.must_be_named(action) {
             Deny::ReadOnly(action)
@@ -292,7 +308,7 @@ fn granted(policy: &Policy, standing: &Standing<'_>, action: Action) -> Result<(
     if !standing.role.contains(action) {
         return Err(Deny::Role(action));
     }
-    if standing.rules.forbids.contains(action) {
+    if standing.rules.forbids.contains(&action) {
         return Err(Deny::Forbidden(action));
     }
     let limited_person = *standing.reach != Reach::All && !policy.is_for_limited_people(action);
@@ -311,6 +327,7 @@ fn reachable(
     wanted: Option<WantedService>,
 ) -> Result<Option<ServiceId>, Deny> {
     let id = match wanted {
+        None if is_limited(standing) && policy.needs_place(action) => return Err(Deny::Account(action)),
         None => return Ok(None),
         Some(WantedService::Known(id, customer)) if customer == standing.customer => id,
         Some(WantedService::Known(..) | WantedService::Unknown) => return Err(Deny::ServiceUnknown),
@@ -325,6 +342,11 @@ fn reachable(
         }
     }
     Ok(Some(id))
+}
+
+/// Whether the token is limited to services, or whoever it is bound to.
+fn is_limited(standing: &Standing<'_>) -> bool {
+    standing.services.is_limited() || *standing.reach != Reach::All
 }
 
 /// A password was shown lately, where the action needs that.

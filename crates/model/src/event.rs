@@ -5,11 +5,12 @@ use serde_json::Value;
 
 use crate::{
     authorization::Permission,
-    id::{AuthorizationId, CustomerId, InvitationId, ServiceId, TokenId, UserId},
+    id::{AuthorizationId, CustomerId, InvitationId, PolicyId, ServiceId, TokenId, UserId},
     record::Owner,
     service::Services,
 };
 
+pub mod policy;
 mod tell;
 pub mod version;
 
@@ -40,6 +41,8 @@ pub enum Subject {
     Token(TokenId),
     /// An invitation.
     Invitation(InvitationId),
+    /// The policy of a protected API.
+    Policy(PolicyId),
 }
 
 /// Why a login failed. Ends up in the audit log, never in the answer.
@@ -297,6 +300,8 @@ pub enum Event {
         /// Its name.
         name: String,
     },
+    /// The policy of a protected API was applied, changed or taken back.
+    Policy(policy::PolicyEvent),
     /// A token was used whose owner is locked or gone. Told now and then, not for every request.
     TokenOwnerDisabled {
         /// Which.

@@ -26,6 +26,8 @@ pub enum Token {}
 pub enum Event {}
 /// Marks an id as an invitation's.
 pub enum Invitation {}
+/// Marks an id as a policy's.
+pub enum Policy {}
 /// Marks an id as a service authorisation's.
 pub enum Authorization {}
 
@@ -47,6 +49,9 @@ impl Noun for Event {
 impl Noun for Invitation {
     const NAME: &'static str = "invitation";
 }
+impl Noun for Policy {
+    const NAME: &'static str = "policy";
+}
 impl Noun for Authorization {
     /// As the contract's answer writes it (CONTRACT §17).
     const NAME: &'static str = "serviceauthorization";
@@ -64,6 +69,8 @@ pub type TokenId = Id<Token>;
 pub type EventId = Id<Event>;
 /// An invitation's id. Not the code that accepts it.
 pub type InvitationId = Id<Invitation>;
+/// The id of a protected API's policy.
+pub type PolicyId = Id<Policy>;
 /// The id of what one person may do on one service.
 pub type AuthorizationId = Id<Authorization>;
 

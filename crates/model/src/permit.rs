@@ -38,10 +38,20 @@ pub enum Actor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permit {
     actor: Actor,
-    /// None: the operator, who may do all.
-    action: Option<Action>,
+    grant: Grant,
     customer: CustomerId,
     service: Option<ServiceId>,
+}
+
+/// What a permit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Grant {
+    /// All: the operator's.
+    All,
+    /// This.
+    Action(Action),
+    /// What is public. It proves nothing.
+    Public,
 }
 
 /// The permit is for something else. A mistake in Keygate, never the caller's.
@@ -56,14 +66,30 @@ impl Permit {
         customer: CustomerId,
         service: Option<ServiceId>,
     ) -> Self {
-        Self { actor, action: Some(action), customer, service }
+        Self { actor, grant: Grant::Action(action), customer, service }
+    }
+
+    /// That anybody may pass where a policy says that the route is public. In nobody's house.
+    #[must_use]
+    pub fn public() -> Self {
+        Self {
+            actor: Actor::Stranger,
+            grant: Grant::Public,
+            customer: CustomerId::from_bits(0),
+            service: None,
+        }
     }
 
     /// What the command line acts with. Holding the database and the key file is the permission; nothing that a
     /// network can reach may call this (a test holds that).
     #[must_use]
     pub fn of_the_operator(customer: CustomerId) -> Self {
-        Self { actor: Actor::Operator { customer: Some(customer) }, action: None, customer, service: None }
+        Self {
+            actor: Actor::Operator { customer: Some(customer) },
+            grant: Grant::All,
+            customer,
+            service: None,
+        }
     }
 
     /// Checks that this permit is for `action`.
@@ -79,7 +105,11 @@ impl Permit {
     /// # Errors
     /// [`WrongPermit`] if it is for another one.
     pub fn proves_one_of(&self, actions: &[Action]) -> Result<(), WrongPermit> {
-        if self.action.is_none_or(|granted| actions.contains(&granted)) { Ok(()) } else { Err(WrongPermit) }
+        match self.grant {
+            Grant::All => Ok(()),
+            Grant::Action(granted) if actions.contains(&granted) => Ok(()),
+            Grant::Action(_) | Grant::Public => Err(WrongPermit),
+        }
     }
 
     /// Checks that this is the operator's permit, for verbs that no route leads to.
@@ -87,7 +117,7 @@ impl Permit {
     /// # Errors
     /// [`WrongPermit`] for anybody else's.
     pub fn is_the_operators(&self) -> Result<(), WrongPermit> {
-        if self.action.is_none() { Ok(()) } else { Err(WrongPermit) }
+        if self.grant == Grant::All { Ok(()) } else { Err(WrongPermit) }
     }
 
     /// Who may.

@@ -1,17 +1,30 @@
-//! Policies: which route is which action, and what scopes and roles contain. A file, compiled once.
+//! Policies: which route is which action, and what scopes and roles contain. Files, compiled once into one: Keygate's own,
+//! and one for each protected API.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use crate::{
     action::{Action, ActionSet, OWN},
-    ask::{Method, Path, Reading},
+    ask::{Method, Path},
     authorization::Permission,
+    host::Host,
+    id::CustomerId,
 };
 
+mod api;
+mod case;
+mod compile;
+mod error;
 mod file;
 mod marks;
+mod route;
+mod twin;
 
-use file::{ActionLine, PolicyFile, RouteLine};
+pub use api::{Api, Customers};
+pub use case::Answered;
+pub use error::BadPolicy;
+pub use route::{Access, Matched, Route, Routes, Unmatched};
+
 use marks::Marks;
 
 /// The policy of Keygate's own API.
@@ -20,156 +33,108 @@ pub const OWN_POLICY: &str = include_str!("../policy/keygate.toml");
 /// The role that leads a customer: every customer keeps one person with it.
 pub const SUPERUSER: &str = "superuser";
 
-/// A compiled policy.
+/// All policies, compiled into one.
 #[derive(Debug)]
 pub struct Policy {
+    /// What it was compiled from, for compiling it with other APIs beside it.
+    source: String,
+    /// The hosts under which Keygate's own API is decided about by its gate too, in front of it.
+    own_hosts: Vec<String>,
     names: Vec<String>,
+    numbers: HashMap<String, Action>,
     scopes: HashMap<String, ActionSet>,
     roles: HashMap<String, ActionSet>,
     permissions: [ActionSet; Permission::ALL.len()],
     marks: Marks,
-    routes: Vec<Route>,
-    by_method: [matchit::Router<usize>; Method::COUNT],
+    own: Routes,
+    apis: Vec<Api>,
+    by_host: HashMap<String, usize>,
 }
 
-/// One route of a policy.
-#[derive(Debug)]
-pub struct Route {
-    /// As the policy writes it: `GET /tokens/{token}`.
-    pub on: String,
-    /// What it takes to pass.
-    pub access: Access,
-}
-
-/// What a route asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// Nothing. For health and metadata only.
-    Public,
-    /// A credential that may do this.
-    Action(Action),
-    /// The same if there is a credential; without one the handler asks for a password itself.
-    ActionIfAny(Action),
-}
-
-/// A route that an ask has matched.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Matched<'a> {
-    /// What it asks for.
-    pub access: Access,
-    /// What stands in the place of `{service}`, if the route has that.
-    pub service: Option<&'a str>,
-}
-
-/// Why no route matched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unmatched {
-    /// The path can be read in two ways.
-    Ambiguous,
-    /// The policy names no such route.
-    NoRoute,
-}
-
-/// What is wrong with a policy file.
-#[derive(Debug, thiserror::Error)]
-pub enum BadPolicy {
-    /// Not TOML, or a key that means nothing here.
-    #[error("the policy cannot be read: {0}")]
-    Syntax(#[from] toml::de::Error),
-    /// A name is used that `[actions]` does not define.
-    #[error("{place} names the action {name:?}, which stands not under [actions]")]
-    UnknownAction {
-        /// Where.
-        place: String,
-        /// Which.
-        name: String,
-    },
-    /// An action of Keygate's own is missing.
-    #[error("[actions] lacks {0:?}, which Keygate itself asks for")]
-    MissingAction(&'static str),
-    /// An action names another for machines that is none.
-    #[error("the action {0:?} names {1:?} for machines, which stands not under [actions]")]
-    UnknownMachineAction(String, String),
-    /// A permission of the contract is missing.
-    #[error("[permissions] lacks {0:?}")]
-    MissingPermission(&'static str),
-    /// A permission that the contract does not have.
-    #[error(
-        "[permissions] has {0:?}, and people can be given only full, read_only, purge_select and purge_all"
-    )]
-    UnknownPermission(String),
-    /// More actions than a set holds.
-    #[error("a policy may have 256 actions; this one has {0}")]
-    TooManyActions(usize),
-    /// A scope or role with nothing in it.
-    #[error("{0} is empty, and an empty set grants nothing: name its actions, or \"*\"")]
-    Empty(String),
-    /// A route that cannot be read.
-    #[error("route {on:?}: {why}")]
-    Route {
-        /// Which.
-        on: String,
-        /// What is wrong.
-        why: String,
-    },
+/// The policy of a protected API, to be compiled with the others.
+#[derive(Clone, Copy, Debug)]
+pub struct ApiSource<'a> {
+    /// The file. None: it was taken back, and only its words are remembered.
+    pub text: Option<&'a str>,
+    /// Scopes and roles that it once defined, as `scope NAME` and `role NAME`: tokens may have them still, and then they
+    /// contain nothing.
+    pub retired: &'a [String],
 }
 
 impl Policy {
-    /// Compiles a policy file.
+    /// Compiles Keygate's own policy, without any other.
     ///
     /// # Errors
     /// [`BadPolicy`] names the first thing that is wrong with it.
     pub fn compile(text: &str) -> Result<Self, BadPolicy> {
-        let file: PolicyFile = toml::from_str(text)?;
-        let names = number_actions(&file.actions)?;
-        let mut policy = Self {
-            scopes: HashMap::new(),
-            roles: HashMap::new(),
-            permissions: [ActionSet::EMPTY; Permission::ALL.len()],
-            marks: Marks::compile(&names, &file.actions)?,
-            routes: Vec::new(),
-            by_method: Default::default(),
-            names,
-        };
-        policy.scopes = policy.compile_sets("scope", &file.scopes)?;
-        policy.roles = policy.compile_sets("role", &file.roles)?;
-        let permissions = policy.compile_sets("permission", &file.permissions)?;
-        for (set, permission) in policy.permissions.iter_mut().zip(Permission::ALL) {
-            let word = permission.as_str();
-            *set = *permissions.get(word).ok_or(BadPolicy::MissingPermission(word))?;
-        }
-        if let Some(odd) = permissions.keys().find(|name| Permission::of(name).is_none()) {
-            return Err(BadPolicy::UnknownPermission(odd.clone()));
-        }
-        for (on, line) in &file.routes {
-            policy.add_route(on, line).map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
-        }
-        Ok(policy)
+        Self::compile_all(text, Vec::new(), &[])
     }
 
-    /// Finds what a request is.
+    /// The same policy, with Keygate's own API under these hosts too.
+    #[must_use]
+    pub fn at(mut self, own_hosts: Vec<String>) -> Self {
+        self.own_hosts = own_hosts;
+        self
+    }
+
+    /// Compiles this policy of Keygate's own with those of protected APIs beside it, instead of any it has.
+    ///
+    /// # Errors
+    /// [`BadPolicy`] names the first thing that is wrong with one of them, or between them.
+    pub fn with(&self, apis: &[ApiSource<'_>]) -> Result<Self, BadPolicy> {
+        Self::compile_all(&self.source, self.own_hosts.clone(), apis)
+    }
+
+    /// Finds what a request to Keygate's own API is.
     ///
     /// # Errors
     /// [`Unmatched`]: no route, and no route is no permission.
-    pub fn route<'a>(&self, method: Method, path: &Path<'a>) -> Result<Matched<'a>, Unmatched> {
-        let found = match path.reading() {
-            Reading::Ambiguous => return Err(Unmatched::Ambiguous),
-            reading => self.by_method[method.index()].at(path.as_str()).map_err(|_| match reading {
-                Reading::Plain => Unmatched::NoRoute,
-                Reading::Open | Reading::Ambiguous => Unmatched::Ambiguous,
-            })?,
-        };
-        let route = &self.routes[*found.value];
-        if path.reading() == Reading::Open && !leaves_rest_open(&route.on, path) {
-            return Err(Unmatched::Ambiguous);
-        }
-        Ok(Matched { access: route.access, service: found.params.get("service") })
+    pub fn route<'a>(&'a self, method: Method, path: &Path<'a>) -> Result<Matched<'a>, Unmatched> {
+        self.own.find(method, path)
     }
 
-    /// All routes, for tests that hold the router against them.
+    /// Finds what a request to this host is.
+    ///
+    /// # Errors
+    /// [`Unmatched`]: no policy is about this host, or it names no such route.
+    pub fn route_at<'a>(
+        &'a self,
+        host: &Host<'_>,
+        method: Method,
+        path: &Path<'a>,
+    ) -> Result<Matched<'a>, Unmatched> {
+        match self.by_host.get(host.as_str()) {
+            Some(place) => self.apis[*place].routes.find(method, path),
+            None if self.own_hosts.iter().any(|own| own == host.as_str()) => self.own.find(method, path),
+            None => Err(Unmatched::NoRoute),
+        }
+    }
+
+    /// All routes of Keygate's own, for tests that hold the router against them.
     #[must_use]
     pub fn routes(&self) -> &[Route] {
-        &self.routes
+        self.own.all()
+    }
+
+    /// The protected APIs.
+    #[must_use]
+    pub fn apis(&self) -> &[Api] {
+        &self.apis
+    }
+
+    /// The protected API that an action is of. None: it is Keygate's own.
+    #[must_use]
+    pub fn api_of(&self, action: Action) -> Option<&Api> {
+        // They are in the order of their numbers.
+        let after = self.apis.partition_point(|api| api.starts_by(action));
+        self.apis.get(after.checked_sub(1)?).filter(|api| api.has(action))
+    }
+
+    /// Whether a customer's tokens are good where an action is done.
+    #[must_use]
+    pub fn serves(&self, action: Action, customer: CustomerId) -> bool {
+        usize::from(action.number()) < OWN.len()
+            || self.api_of(action).is_none_or(|api| api.customers.include(customer))
     }
 
     /// What the scope of this name contains.
@@ -187,10 +152,29 @@ impl Policy {
             .map(|sets| sets.into_iter().fold(ActionSet::EMPTY, ActionSet::union))
     }
 
-    /// The names of the scopes, sorted.
+    /// The same for a token that is to be made: one that contains nothing any more is not to be had.
+    #[must_use]
+    pub fn scopes_on_offer(&self, names: &str) -> Option<ActionSet> {
+        let on_offer = |name: &str| self.scope(name).is_some_and(|set| !set.is_empty());
+        self.scopes(names).filter(|_| names.split(' ').all(on_offer))
+    }
+
+    /// The names of the scopes to be had, sorted.
     #[must_use]
     pub fn scope_names(&self) -> Vec<&str> {
-        sorted(self.scopes.keys())
+        sorted(&self.scopes)
+    }
+
+    /// The name of the scope that contains an action and the least beside it.
+    #[must_use]
+    pub fn smallest_scope(&self, action: Action) -> Option<&str> {
+        smallest(&self.scopes, action)
+    }
+
+    /// The name of the role that contains an action and the least beside it.
+    #[must_use]
+    pub fn smallest_role(&self, action: Action) -> Option<&str> {
+        smallest(&self.roles, action)
     }
 
     /// What the role of this name contains.
@@ -199,10 +183,16 @@ impl Policy {
         self.roles.get(name).copied()
     }
 
-    /// The names of the roles, sorted.
+    /// The same for somebody who is to have it: a role that contains nothing any more is not to be had.
+    #[must_use]
+    pub fn role_on_offer(&self, name: &str) -> Option<ActionSet> {
+        self.role(name).filter(|set| !set.is_empty())
+    }
+
+    /// The names of the roles to be had, sorted.
     #[must_use]
     pub fn role_names(&self) -> Vec<&str> {
-        sorted(self.roles.keys())
+        sorted(&self.roles)
     }
 
     /// The name of an action.
@@ -214,7 +204,7 @@ impl Policy {
     /// The names of the actions in a set.
     #[must_use]
     pub fn names(&self, set: ActionSet) -> Vec<&str> {
-        let numbers = 0..u8::try_from(self.names.len()).unwrap_or(u8::MAX);
+        let numbers = 0..u16::try_from(self.names.len()).unwrap_or(u16::MAX);
         numbers
             .map(Action::numbered)
             .filter(|action| set.contains(*action))
@@ -229,81 +219,21 @@ impl Policy {
         place.map_or(ActionSet::EMPTY, |place| self.permissions[place])
     }
 
-    fn compile_sets(
-        &self,
-        noun: &str,
-        lines: &BTreeMap<String, Vec<String>>,
-    ) -> Result<HashMap<String, ActionSet>, BadPolicy> {
-        let mut sets = HashMap::new();
-        for (name, actions) in lines {
-            let place = format!("{noun} {name:?}");
-            let mut set = ActionSet::EMPTY;
-            for action in actions {
-                set = set.union(self.named(action, &place)?);
-            }
-            if set.is_empty() {
-                return Err(BadPolicy::Empty(place));
-            }
-            sets.insert(name.clone(), set);
-        }
-        Ok(sets)
-    }
-
-    fn named(&self, name: &str, place: &str) -> Result<ActionSet, BadPolicy> {
-        match name {
-            "*" => Ok(self.marks.all_but_explicit()),
-            "@read" => Ok(self.marks.reads()),
-            _ => self
-                .action(name)
-                .map(|action| ActionSet::from_iter([action]))
-                .ok_or_else(|| BadPolicy::UnknownAction { place: place.to_owned(), name: name.to_owned() }),
-        }
-    }
-
     /// The action of this name.
     #[must_use]
     pub fn action(&self, name: &str) -> Option<Action> {
-        let number = self.names.iter().position(|known| known == name)?;
-        u8::try_from(number).ok().map(Action::numbered)
-    }
-
-    fn add_route(&mut self, on: &str, line: &RouteLine) -> Result<(), String> {
-        let (method, path) = on.split_once(' ').ok_or("write it as `METHOD /path`")?;
-        let method = Method::parse(method).ok_or("the method is none of GET, POST, PUT, PATCH, DELETE")?;
-        let access = match (&line.action, line.public, &line.credential) {
-            (None, true, None) => Access::Public,
-            (Some(name), false, credential) => {
-                let action = self.action(name).ok_or("its action stands not under [actions]")?;
-                if credential.is_some() { Access::ActionIfAny(action) } else { Access::Action(action) }
-            }
-            _ => return Err("give it an action, or say public = true".to_owned()),
-        };
-        self.by_method[method.index()].insert(path, self.routes.len()).map_err(|why| why.to_string())?;
-        self.routes.push(Route { on: on.to_owned(), access });
-        Ok(())
+        self.numbers.get(name).copied()
     }
 }
 
-/// Numbers the actions: Keygate's own first, in their fixed order, then the operator's by name.
-fn number_actions(lines: &BTreeMap<String, ActionLine>) -> Result<Vec<String>, BadPolicy> {
-    if let Some(missing) = OWN.iter().find(|own| !lines.contains_key(**own)) {
-        return Err(BadPolicy::MissingAction(missing));
-    }
-    let own = OWN.iter().map(|name| (*name).to_owned());
-    let names: Vec<_> =
-        own.chain(lines.keys().filter(|name| !OWN.contains(&name.as_str())).cloned()).collect();
-    if names.len() > 256 { Err(BadPolicy::TooManyActions(names.len())) } else { Ok(names) }
+fn smallest(sets: &HashMap<String, ActionSet>, action: Action) -> Option<&str> {
+    let having = sets.iter().filter(|(_, set)| set.contains(action));
+    having.min_by_key(|(name, set)| (set.len(), *name)).map(|(name, _)| name.as_str())
 }
 
-/// Whether the part of `path` that the route names itself can be read in one way only, and the rest is a `{*rest}`.
-fn leaves_rest_open(on: &str, path: &Path<'_>) -> bool {
-    let template = on.split_once(' ').map_or(on, |(_, template)| template);
-    let Some((fixed, _)) = template.split_once("{*") else { return false };
-    !fixed.contains('{') && path.as_str().starts_with(fixed)
-}
-
-fn sorted<'a>(names: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
-    let mut names: Vec<_> = names.map(String::as_str).collect();
+fn sorted(sets: &HashMap<String, ActionSet>) -> Vec<&str> {
+    let on_offer = sets.iter().filter(|(_, set)| !set.is_empty());
+    let mut names: Vec<_> = on_offer.map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     names
 }

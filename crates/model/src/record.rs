@@ -5,7 +5,7 @@ use crate::{
     authorization::Reach,
     customer::{CustomerState, Rules},
     event::{Position, Subject},
-    id::{CustomerId, ServiceId, TokenId, UserId},
+    id::{CustomerId, PolicyId, ServiceId, TokenId, UserId},
     service::Services,
     time::{Expiry, Timestamp},
     token::Digest,
@@ -23,6 +23,8 @@ pub enum Record {
     Service(ServiceRecord),
     /// A token.
     Token(TokenRecord),
+    /// The policy of a protected API.
+    Policy(PolicyRecord),
     /// Its row fails its seal: nothing that was said about it may be believed any more. Of [`Subject::None`]: the log of
     /// events itself is broken, and nothing at all may be.
     Broken(Subject),
@@ -88,6 +90,17 @@ pub struct TokenRecord {
     pub foreign: bool,
     /// A revoked token leaves the replica: it holds only what may be allowed.
     pub revoked: bool,
+}
+
+/// The policy of a protected API, for deciding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyRecord {
+    /// Which.
+    pub id: PolicyId,
+    /// The file. None: it was taken back.
+    pub text: Option<String>,
+    /// Scopes and roles that it once defined, as `scope NAME` and `role NAME`.
+    pub retired: Vec<String>,
 }
 
 /// Who a token is bound to, and so where its role comes from.

@@ -2,7 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use keygate_authority::{Authority, Fault, Origin, Settings, usage};
+use axum::http::HeaderMap;
+use keygate_authority::{Authority, Fault, Origin, Settings, denial::Denials, usage};
 use keygate_gate::Gate;
 use keygate_model::{
     CustomerId, ServiceId, Timestamp, UserId,
@@ -15,6 +16,7 @@ use crate::{
     metrics::Metrics,
     outbox::Outbox,
     quota::{Limits, Quota},
+    request_id::{RequestId, RequestIds},
     stranded::Stranded,
 };
 
@@ -54,6 +56,9 @@ pub struct App {
     pub quota: Quota,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
     explained: std::sync::atomic::AtomicI64,
+    /// Makes ids of refusals.
+    pub denials: Denials,
+    request_ids: RequestIds,
 }
 
 /// What an app is built with.
@@ -86,12 +91,12 @@ impl App {
         let fed = Arc::clone(&gate);
         let authority = Authority::open(parts.settings, Box::new(move |batch| fed.apply(batch)))?;
         gate.open();
+        let denials = authority.denials();
         Ok(Arc::new(Self {
             authority,
             gate,
             purger: Purger::default(),
             clock: parts.clock,
-            rng: parts.rng,
             brand: parts.brand,
             public_url: parts.public_url,
             outbox: parts.outbox,
@@ -100,6 +105,9 @@ impl App {
             metrics: Metrics::default(),
             quota: Quota::new(parts.quota),
             explained: std::sync::atomic::AtomicI64::new(0),
+            denials,
+            request_ids: RequestIds::new(parts.rng.bytes().unwrap_or_default()),
+            rng: parts.rng,
         }))
     }
 
@@ -173,6 +181,11 @@ impl App {
         }
     }
 
+    /// The id of a request: the one that it carries, or a new one.
+    pub(crate) fn request_id<'h>(&self, headers: &'h HeaderMap) -> RequestId<'h> {
+        self.request_ids.of(headers)
+    }
+
     /// Whether one more unknown token may be looked up in the database, to tell its holder that it was revoked.
     pub fn may_explain(&self, now: Timestamp) -> bool {
         use std::sync::atomic::Ordering::Relaxed;
@@ -187,7 +200,7 @@ impl App {
 
 fn stored_mark(mark: keygate_gate::Mark) -> usage::Mark {
     let user_agent = mark.user_agent.into_string();
-    usage::Mark { token: mark.token, at: mark.at, ip: text_of(mark.ip), user_agent }
+    usage::Mark { token: mark.token, at: mark.at, ip: mark.ip.map_or_else(String::new, text_of), user_agent }
 }
 
 /// An address as people write it: IPv4 also where it came in through an IPv6 socket.

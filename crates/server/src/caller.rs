@@ -20,7 +20,7 @@ pub(crate) struct Caller {
     pub(crate) permit: Permit,
     pub(crate) origin: Origin,
     pub(crate) user_agent: Arc<str>,
-    ip: IpAddr,
+    ip: Option<IpAddr>,
     digest: Digest,
 }
 
@@ -37,10 +37,10 @@ impl Caller {
         service: Option<ServiceId>,
     ) -> Result<Permit, Problem> {
         let want = Want { action, service: service.map(|id| app.gate.wanted_id(id)) };
-        let at = Circumstances { now: self.origin.now, client: Some(self.ip) };
+        let at = Circumstances { now: self.origin.now, client: self.ip };
         match app.gate.decide(&self.digest, &want, at) {
             Verdict::Allow(permit) => Ok(permit),
-            Verdict::Deny(deny) => Err(Problem::denied(deny, app.gate.policy())),
+            Verdict::Deny(deny) => Err(Problem::denied(deny, &app.gate.policy())),
             Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
         }
     }

@@ -1,12 +1,12 @@
 //! Settings of a server: flag before environment before file before default.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, bail};
-use keygate_model::{Policy, policy::OWN_POLICY};
+use keygate_model::{Networks, Policy, policy::OWN_POLICY};
 use serde::Deserialize;
 
-use crate::quota::Limits;
+use crate::{quota::Limits, ways::Way};
 
 /// What a configuration file may say. Keys that mean nothing are refused: a typo must not be a default.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -30,12 +30,69 @@ pub struct File {
     pub outbox: Option<PathBuf>,
     /// How many days back `GET /events` shows (365). What is older stays in the log and its chain.
     pub event_retention_days: Option<u32>,
+    /// Proxies before Keygate's own API, whose `X-Forwarded-For` is believed: networks, with commas between.
+    pub trusted_proxies: Option<Networks>,
+    /// Where proxies ask what they may let pass.
+    #[serde(default, rename = "way")]
+    pub ways: Vec<WayLine>,
     /// Failed logins.
     #[serde(default)]
     pub login: Login,
     /// Requests an hour that change something.
     #[serde(default)]
     pub quota: Limits,
+}
+
+/// A way in, and where it is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WayLine {
+    /// The proxy family: `nginx`, `traefik`, `caddy`, `haproxy`, `envoy`.
+    pub kind: Way,
+    /// `ADDRESS:PORT`, or `unix:PATH`. Several may share one.
+    pub listen: Listen,
+    /// The proxies that may ask there: networks, with commas between; this machine unless said. Who may open a socket in
+    /// the file system may ask there.
+    pub trusted: Option<Networks>,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At an address.
+    Tcp(SocketAddr),
+    /// At a path.
+    Unix(PathBuf),
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("unix:") {
+            Some(path) if !path.is_empty() => Ok(Self::Unix(path.into())),
+            _ => text
+                .parse()
+                .map(Self::Tcp)
+                .map_err(|_| format!("{text:?} is no address: write ADDRESS:PORT or unix:PATH")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// `KIND=ADDRESS:PORT` or `KIND=unix:PATH`, as the command line has it.
+impl FromStr for WayLine {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, listen) = text.split_once('=').ok_or("write it as nginx=127.0.0.1:8081")?;
+        Ok(Self { kind: kind.parse()?, listen: listen.parse()?, trusted: None })
+    }
 }
 
 /// Limits on failed logins.

@@ -1,11 +1,11 @@
 //! The door: finds the one credential of a request, asks the gate, and lets in or answers. Every request of the API
 //! comes through here, before any handler.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{ConnectInfo, MatchedPath, Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, Version, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -32,7 +32,12 @@ const SECRET_PARAMETERS: [&str; 6] =
     ["access_token", "api_key", "apikey", "token", "fastly-key", "fastly_key"];
 
 /// Headers that ask a backend for another method than the one that was decided about.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+pub(crate) const METHOD_OVERRIDES: [&str; 3] =
+    ["x-http-method-override", "x-http-method", "x-method-override"];
+
+/// The address of whoever asks, put into each request by whoever accepts connections. None: nobody knows.
+#[derive(Clone, Copy)]
+pub(crate) struct ClientIp(pub(crate) Option<IpAddr>);
 
 /// Stands before every handler.
 pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -61,7 +66,7 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
-        response = Problem::denied(Deny::NoRoute, app.gate.policy()).into_response();
+        response = Problem::denied(Deny::NoRoute, &app.gate.policy()).into_response();
     }
     let code = response.extensions().get::<Code>().map(|code| code.0);
     if let Some(code) = code {
@@ -93,10 +98,11 @@ async fn admit(
     origin: &Origin,
     left: &mut Option<Left>,
 ) -> Result<Option<Caller>, Problem> {
-    let refuse = |deny| Problem::denied(deny, app.gate.policy());
+    let refuse = |deny| Problem::denied(deny, &app.gate.policy());
     let method = Method::parse(parts.method.as_str()).ok_or_else(|| refuse(Deny::NoRoute))?;
     let path = Path::new(parts.uri.path());
-    let access = match app.gate.policy().route(method, &path) {
+    let policy = app.gate.policy();
+    let access = match policy.route(method, &path) {
         Ok(matched) => matched.access,
         Err(Unmatched::NoRoute) => return Err(refuse(Deny::NoRoute)),
         Err(Unmatched::Ambiguous) => return Err(refuse(Deny::AmbiguousPath)),
@@ -128,8 +134,9 @@ async fn admit(
     };
     let digest = secret.digest();
     let user_agent = user_agent(&parts.headers, &app.brand);
-    let client = Client { ip: peer(parts).ip(), user_agent };
-    let verdict = app.gate.authorize(&Ask { method, path, secret }, client, origin.now);
+    let client = Client { ip: client_ip(parts), user_agent };
+    let ask = Ask { host: None, method, path, secret: Ok(secret) };
+    let verdict = app.gate.authorize(&ask, client, origin.now);
     app.metrics.decided(&verdict);
     *left = count(app, access, &digest, &verdict, origin.now)?;
     match verdict {
@@ -177,7 +184,7 @@ fn count(
 /// Tells the holder of a revoked token that it was revoked. Refused it is either way; this only finds the words, a few
 /// times a second at most, so that a flood of made-up tokens does not reach the database.
 async fn explain(app: &App, digest: Digest, origin: &Origin) -> Problem {
-    let unknown = || Problem::denied(Deny::Unknown, app.gate.policy());
+    let unknown = || Problem::denied(Deny::Unknown, &app.gate.policy());
     if !app.may_explain(origin.now) {
         return unknown();
     }
@@ -247,12 +254,13 @@ fn origin(app: &App, parts: &Parts) -> Origin {
         .rng
         .bytes::<10>()
         .map_or_else(|_| "none".to_owned(), |bytes| data_encoding::HEXLOWER.encode(&bytes));
-    Origin { now: app.clock.now(), ip: text_of(peer(parts).ip()), request_id: id }
+    let ip = client_ip(parts).map_or_else(String::new, text_of);
+    Origin { now: app.clock.now(), ip, request_id: id }
 }
 
-fn peer(parts: &Parts) -> SocketAddr {
-    let info = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
+/// The client's address, as far as it is known.
+fn client_ip(parts: &Parts) -> Option<IpAddr> {
+    parts.extensions.get::<ClientIp>().and_then(|client| client.0)
 }
 
 /// The headers that every answer of the API carries (CONTRACT §0.2).

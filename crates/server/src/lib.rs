@@ -2,7 +2,6 @@
 
 pub mod api;
 pub mod app;
-mod authz;
 mod body;
 mod caller;
 pub mod cli;
@@ -17,6 +16,8 @@ pub mod openapi_import;
 pub mod outbox;
 mod patience;
 pub mod quota;
+mod request_id;
 pub mod router;
 pub mod serve;
 mod stranded;
+pub mod ways;

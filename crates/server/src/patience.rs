@@ -14,7 +14,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     task::AbortHandle,
 };
 
@@ -41,8 +40,8 @@ struct Wait {
 }
 
 /// A stream that notes when its wait begins and ends.
-pub(crate) struct Watched {
-    stream: TcpStream,
+pub(crate) struct Watched<S> {
+    stream: S,
     tick: Arc<AtomicU32>,
     wait: Arc<Wait>,
 }
@@ -52,7 +51,7 @@ pub(crate) struct Leash(Arc<Wait>);
 
 impl Patience {
     /// Watches a connection.
-    pub(crate) fn watch(&self, stream: TcpStream) -> (Watched, Leash) {
+    pub(crate) fn watch<S>(&self, stream: S) -> (Watched<S>, Leash) {
         let wait = Arc::new(Wait::default());
         wait.since.store(self.tick.load(Ordering::Relaxed) << 1, Ordering::Relaxed);
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&wait));
@@ -94,7 +93,7 @@ impl Leash {
     }
 }
 
-impl Watched {
+impl<S> Watched<S> {
     fn begins(&self) {
         if self.wait.since.load(Ordering::Relaxed) & 1 == 0 {
             self.wait.since.store(self.tick.load(Ordering::Relaxed) << 1 | 1, Ordering::Relaxed);
@@ -108,7 +107,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -123,7 +122,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.ends(&written);

@@ -1,17 +1,28 @@
 //! Serving: connections, their limits, and a stop that loses nothing.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
+use axum::{Router, body::Body, http::Request};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    sync::watch,
+    task::JoinSet,
+};
 use tower::Service as _;
 
-use crate::{app::App, authz, patience::Patience, router::router};
+use crate::{
+    app::App,
+    door::ClientIp,
+    patience::Patience,
+    router::router,
+    ways::{self, Doorway, Peer},
+};
 
 /// The largest request line and headers, in bytes: the contract's 16 KiB of `Surrogate-Key`, and as much for the rest.
 const HEADERS_LEN_MAX: usize = 32 * 1024;
@@ -20,34 +31,91 @@ const HEADERS_MAX: usize = 100;
 /// How long requests may go on after the stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// Where connections come in.
+pub enum Listener {
+    /// At an address.
+    Tcp(TcpListener),
+    /// At a path; the socket there goes when serving ends.
+    Unix(UnixListener, PathBuf),
+}
+
+/// What all connections share.
+struct Hall {
+    app: Arc<App>,
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    patience: Patience,
+}
+
 /// Serves until `stop` is done, then lets the requests that have begun end, and writes the marks of use that wait.
-pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Output = ()>) {
+pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl Future<Output = ()>) {
     let router = router(Arc::clone(&app));
-    let builder = builder();
+    let hall = Arc::new(Hall { app, router, builder: builder(), patience: Patience::default() });
+    let (quit, quitting) = watch::channel(());
+    let mut accepting = JoinSet::new();
+    for (listener, doorway) in doorways {
+        accepting.spawn(accept(Arc::clone(&hall), listener, Arc::new(doorway), quitting.clone()));
+    }
+    tokio::select! {
+        () = stop => {}
+        () = hall.app.keep_flushing() => {}
+        () = hall.patience.keep_ticking() => {}
+    }
+    drop(quit);
+    while accepting.join_next().await.is_some() {}
+    hall.app.settle_marks().await;
+}
+
+/// Accepts connections at one address, until it is told to quit.
+async fn accept(
+    hall: Arc<Hall>,
+    listener: Listener,
+    doorway: Arc<Doorway>,
+    mut quitting: watch::Receiver<()>,
+) {
     let graceful = GracefulShutdown::new();
-    let patience = Patience::default();
-    let (flushing, ticking) = (app.keep_flushing(), patience.keep_ticking());
-    tokio::pin!(stop, flushing, ticking);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = &mut flushing => continue,
-            () = &mut ticking => continue,
-            () = &mut stop => break,
+            accepted = hall.accept(&listener, &doorway, &graceful) => accepted,
+            _ = quitting.changed() => break,
         };
-        match accepted {
-            Ok((stream, peer)) => connect(stream, peer, &app, &router, &builder, (&graceful, &patience)),
-            Err(why) => {
-                tracing::warn!(error = %why, "a connection could not be accepted; out of file descriptors?");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+        if let Err(why) = accepted {
+            tracing::warn!(error = %why, "a connection could not be accepted; out of file descriptors?");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
-    drop(listener);
+    listener.close();
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("some connections did not end in time and are cut");
     }
-    app.settle_marks().await;
+}
+
+impl Listener {
+    /// Where it listens, as people write it.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Tcp(listener) => {
+                listener.local_addr().map_or_else(|why| why.to_string(), |at| at.to_string())
+            }
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+
+    fn close(self) {
+        if let Self::Unix(listener, path) = self {
+            drop(listener);
+            if let Err(why) = std::fs::remove_file(&path) {
+                tracing::debug!(error = %why, path = %path.display(), "the socket is gone already");
+            }
+        }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
 }
 
 fn builder() -> Builder<TokioExecutor> {
@@ -61,50 +129,83 @@ fn builder() -> Builder<TokioExecutor> {
     builder
 }
 
-fn connect(
-    stream: TcpStream,
-    peer: SocketAddr,
-    app: &Arc<App>,
-    router: &Router,
-    builder: &Builder<TokioExecutor>,
-    (graceful, patience): (&GracefulShutdown, &Patience),
-) {
-    if let Err(why) = stream.set_nodelay(true) {
-        tracing::debug!(error = %why, "no TCP_NODELAY");
-    }
-    let (app, router) = (Arc::clone(app), router.clone());
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        // The authorise path is answered here, before the router and without waiting for anything.
-        let to_be_routed = match request.uri().path() {
-            authz::PATH => Err(authz::answer(&app, &request, peer)),
-            _ => Ok(router.clone()),
-        };
-        async move {
-            match to_be_routed {
-                Err(answered) => Ok::<_, Infallible>(answered),
-                Ok(mut router) => {
-                    request.extensions_mut().insert(ConnectInfo(peer));
-                    router.call(request.map(Body::new)).await
+impl Hall {
+    async fn accept(
+        self: &Arc<Self>,
+        listener: &Listener,
+        doorway: &Arc<Doorway>,
+        graceful: &GracefulShutdown,
+    ) -> io::Result<()> {
+        match listener {
+            Listener::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                if let Err(why) = stream.set_nodelay(true) {
+                    tracing::debug!(error = %why, "no TCP_NODELAY");
                 }
+                self.connect(stream, Peer::At(address), doorway, graceful);
+            }
+            Listener::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                self.connect(stream, Peer::Local, doorway, graceful);
             }
         }
-    });
-    let (stream, leash) = patience.watch(stream);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
-    let task = tokio::spawn(async move {
-        if let Err(why) = connection.await {
-            tracing::debug!(error = %why, "a connection ended early");
-        }
-    });
-    leash.hold(task.abort_handle());
+        Ok(())
+    }
+
+    fn connect<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+        self: &Arc<Self>,
+        stream: S,
+        peer: Peer,
+        doorway: &Arc<Doorway>,
+        graceful: &GracefulShutdown,
+    ) {
+        let (hall, doorway) = (Arc::clone(self), Arc::clone(doorway));
+        let service = service_fn(move |request: Request<Incoming>| {
+            // The authorise path is answered here, before the router and without waiting for anything.
+            let way = doorway.way(request.uri().path());
+            let to_be_routed = match way {
+                Some(way) => Err(ways::answer(&hall.app, way, &request, peer, &doorway)),
+                None => Ok((hall.router.clone(), hall.client(&request, peer, &doorway))),
+            };
+            let api = doorway.api;
+            async move {
+                match to_be_routed {
+                    Err(answered) => Ok::<_, Infallible>(answered),
+                    Ok(_) if !api => Ok(ways::nothing_here()),
+                    Ok((mut router, client)) => {
+                        let mut request = request.map(Body::new);
+                        request.extensions_mut().insert(client);
+                        router.call(request).await
+                    }
+                }
+            }
+        });
+        let (stream, leash) = self.patience.watch(stream);
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = graceful.watch(connection);
+        let task = tokio::spawn(async move {
+            if let Err(why) = connection.await {
+                tracing::debug!(error = %why, "a connection ended early");
+            }
+        });
+        leash.hold(task.abort_handle());
+    }
+
+    /// Who asks of Keygate's own API: whoever has connected, or whom a proxy of ours names.
+    fn client(&self, request: &Request<Incoming>, peer: Peer, doorway: &Doorway) -> ClientIp {
+        ClientIp(if doorway.trusts(peer) {
+            ways::client_behind(request.headers(), peer, doorway)
+        } else {
+            peer.ip()
+        })
+    }
 }
 
 /// Done when the process is told to stop: by SIGTERM, or by Ctrl-C.
 ///
 /// # Errors
 /// If the signals cannot be listened to.
-pub fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

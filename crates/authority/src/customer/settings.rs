@@ -1,6 +1,6 @@
 //! What a customer rules for its people and tokens.
 
-use keygate_model::{Action, ActionSet, Expiry, Networks, Timestamp, customer::Rules};
+use keygate_model::{Action, Expiry, Networks, Timestamp, customer::Rules};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -59,11 +59,7 @@ impl Settings {
             Makers::Superusers => &[Action::AUTOMATION_TOKEN_MINT],
             Makers::SuperusersAndTokens => &[],
         };
-        Rules {
-            networks: self.ip_whitelist.clone(),
-            forbids: forbids.iter().copied().collect::<ActionSet>(),
-            force_factor: self.force_2fa,
-        }
+        Rules { networks: self.ip_whitelist.clone(), forbids: forbids.to_vec(), force_factor: self.force_2fa }
     }
 
     /// The end of a token that is made now: what is wanted if it may be, the longest there may be if nothing is.

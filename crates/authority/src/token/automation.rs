@@ -84,7 +84,7 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
             (asking.creator, Reach::All)
         }
     };
-    if role == policy::SUPERUSER || policy.role(role).is_none() {
+    if role == policy::SUPERUSER || policy.role_on_offer(role).is_none() {
         let known = policy.role_names().into_iter().filter(|name| *name != policy::SUPERUSER);
         let why = format!("Role must be one of: {}", known.collect::<Vec<_>>().join(", "));
         return Err(Fault::invalid("role_invalid", why));
@@ -103,7 +103,7 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
 /// Refuses whom the gate let in a moment ago and would not any more: a lower role or a rule that came first is seen.
 fn still_may(policy: &Policy, house: &customer::Row, role: &str, action: Action) -> Result<(), Fault> {
     let has_role = policy.role(role).unwrap_or_default().contains(action);
-    let may = house.state == CustomerState::Active && !house.settings.rules().forbids.contains(action);
+    let may = house.state == CustomerState::Active && !house.settings.rules().forbids.contains(&action);
     if has_role && may { Ok(()) } else { Err(Fault::Wider { excess: policy.name(action).to_owned() }) }
 }
 

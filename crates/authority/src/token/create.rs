@@ -274,7 +274,7 @@ impl Order {
 
 fn scope(policy: &Policy, wanted: Option<String>, ceiling: Option<&Row>) -> Result<String, Fault> {
     let wanted = wanted.or_else(|| ceiling.map(|row| row.scope.clone())).unwrap_or_else(|| SCOPE.to_owned());
-    let Some(actions) = policy.scopes(&wanted) else {
+    let Some(actions) = policy.scopes_on_offer(&wanted) else {
         let known = policy.scope_names().join(", ");
         return Err(Fault::invalid("scope_invalid", format!("Scope must be one or more of: {known}")));
     };

@@ -130,7 +130,7 @@ fn of_number(number: usize, fault: Fault) -> Fault {
 impl Import {
     fn row(self, policy: &Policy, write: &Write<'_>, permit: &Permit, nth: i64) -> Result<Row, Fault> {
         let (customer, now) = (permit.customer(), write.origin().now);
-        if policy.scopes(&self.scope).is_none() {
+        if policy.scopes_on_offer(&self.scope).is_none() {
             let why = format!("Scope must be one or more of: {}", policy.scope_names().join(", "));
             return Err(Fault::invalid("scope_invalid", why));
         }

@@ -264,7 +264,7 @@ impl Row {
 
 /// Whether there is such a role, and somebody with it can be limited to services, if they are.
 pub(crate) fn is_possible_role(policy: &Policy, role: &str, limited: bool) -> Result<(), Fault> {
-    if policy.role(role).is_none() {
+    if policy.role_on_offer(role).is_none() {
         let why = format!("Role must be one of: {}", policy.role_names().join(", "));
         return Err(Fault::invalid("role_invalid", why));
     }

@@ -306,8 +306,8 @@ pub(crate) fn permit(by: &Row, action: Action, service: Option<ServiceId>) -> Pe
         token: by.id,
         actor: Actor::Token { token: by.id, customer: by.customer, user: by.user() },
         customer: by.customer,
-        scope: everything,
-        role: everything,
+        scope: &everything,
+        role: &everything,
         services: &Services::All,
         reach: &Reach::All,
         expires: Expiry::Never,
@@ -393,6 +393,7 @@ fn subject_of(record: &Record) -> Subject {
         Record::User(record) => Subject::User(record.id),
         Record::Service(record) => Subject::Service(record.id),
         Record::Token(record) => Subject::Token(record.id),
+        Record::Policy(policy) => Subject::Policy(policy.id),
         Record::Broken(subject) => *subject,
     }
 }

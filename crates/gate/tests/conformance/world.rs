@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use keygate_gate::{Client, Gate};
 use keygate_model::{
     ActionSet, Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Expiry, Method, Networks, Path,
-    Policy, Position, Record, Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure, UserId,
-    Verdict, Want,
+    Permit, Policy, Position, Record, Secret, ServiceId, Services, Standing, Subject, TokenId, Unsure,
+    UserId, Verdict, Want,
     authorization::Reach,
     customer::{CustomerState, Rules},
     decide,
@@ -29,6 +29,8 @@ pub(crate) enum Feed {
     /// First everything was as permissive as can be.
     Corrected,
 }
+
+static NOTHING: ActionSet = ActionSet::EMPTY;
 
 impl Feed {
     pub(crate) const ALL: [Self; 3] = [Self::InOrder, Self::Backwards, Self::Corrected];
@@ -84,8 +86,10 @@ impl<'f> World<'f> {
     /// The answer that a verdict is.
     pub(crate) fn answer(&self, what: &What, verdict: Verdict) -> Answer {
         match verdict {
-            Verdict::Allow(_) => Answer::Allow,
+            // The law is not asked about what is public, and the gate says so.
+            Verdict::Allow(permit) if permit == Permit::public() => Answer::Public,
             Verdict::Deny(Deny::NoRoute) if self.is_public(what) => Answer::Public,
+            Verdict::Allow(_) => Answer::Allow,
             Verdict::Deny(deny) => Answer::Deny(deny.code().to_owned()),
             Verdict::CannotTell(unsure) => Answer::CannotTell(unsure.code().to_owned()),
         }
@@ -115,8 +119,12 @@ impl<'f> World<'f> {
         match Presented::parse(secret.as_bytes(), &Brand::default(), self.gate.foreign()) {
             Err(why) => Verdict::Deny(Deny::Malformed(why)),
             Ok(secret) => {
-                let client = Client { ip: client.expect("an address"), user_agent: "conformance" };
-                self.gate.authorize(&Ask { method, path: Path::new(path), secret }, client, at.now)
+                let client = Client { ip: client, user_agent: "conformance" };
+                self.gate.authorize(
+                    &Ask { host: None, method, path: Path::new(path), secret: Ok(secret) },
+                    client,
+                    at.now,
+                )
             }
         }
     }
@@ -149,7 +157,9 @@ impl<'f> World<'f> {
         };
         let (services, reach) = (self.services(token), self.reach(self.facts.user_of(token)));
         let rules = self.rules(&self.facts.customers[self.facts.customer_of(token)]);
-        let standing = self.standing(name, token, (&services, &reach, &rules));
+        let (scope, role) = (self.policy.scopes(&token.scope), self.policy.role(self.role_of(token)));
+        let standing =
+            self.standing(name, token, (scope.as_ref(), role.as_ref()), (&services, &reach, &rules));
         decide(&self.policy, &standing, &want, Circumstances { now: self.facts.at, client })
     }
 
@@ -165,9 +175,17 @@ impl<'f> World<'f> {
         let path = Path::new(path);
         match self.policy.route(method, &path).map_err(denial)? {
             Matched { access: Access::Public, .. } => Err(Deny::NoRoute),
-            Matched { access: Access::Action(action) | Access::ActionIfAny(action), service } => {
+            Matched { access: Access::Unclassified, .. } => Err(Deny::Unclassified),
+            Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. } => {
                 Ok(Want { action, service: service.map(|text| self.wanted(text)) })
             }
+        }
+    }
+
+    fn role_of<'s>(&'s self, token: &'s Token) -> &'s str {
+        match &token.owner {
+            cases::Owner::User(name) => &self.facts.users[name].role,
+            cases::Owner::Customer(bot) => &bot.role,
         }
     }
 
@@ -182,15 +200,15 @@ impl<'f> World<'f> {
         &self,
         name: &str,
         token: &Token,
+        (scope, role): (Option<&'s ActionSet>, Option<&'s ActionSet>),
         (services, reach, rules): (&'s Services, &'s Reach, &'s Rules),
     ) -> Standing<'s> {
         let user = self.facts.user_of(token);
-        let (role, user_name) = match &token.owner {
-            cases::Owner::User(name) => (&self.facts.users[name].role, Some(name)),
-            cases::Owner::Customer(bot) => (&bot.role, None),
+        let user_name = match &token.owner {
+            cases::Owner::User(name) => Some(name),
+            cases::Owner::Customer(_) => None,
         };
         let customer = self.facts.customer_of(token);
-        let (scope, role) = (self.policy.scopes(&token.scope), self.policy.role(role));
         let unsure = if user.is_some_and(|user| user.unheard) || self.facts.customers[customer].unheard {
             Some(Unsure::OwnerMissing)
         } else {
@@ -205,8 +223,8 @@ impl<'f> World<'f> {
                 user: user_name.map(|name| self.user_id(name)),
             },
             customer: customer_id,
-            scope: scope.unwrap_or(ActionSet::EMPTY),
-            role: role.unwrap_or(ActionSet::EMPTY),
+            scope: scope.unwrap_or(&NOTHING),
+            role: role.unwrap_or(&NOTHING),
             services,
             reach,
             expires: token.expires.map_or(Expiry::Never, Expiry::At),

@@ -39,6 +39,7 @@ impl Event {
             Self::ServiceDelete { .. } => "service.delete",
             Self::ServicePurgeAll { .. } => "service.purge_all",
             Self::Version(version) => version.kind(),
+            Self::Policy(policy) => policy.kind(),
             Self::TokenCreate(_) => "token.create",
             Self::ApiKeyCreate(_) => "api_key.create",
             Self::TokenConvert { .. } => "token.convert",
@@ -73,6 +74,7 @@ impl Event {
             | Self::InvitationAccept { invitation, .. }
             | Self::InvitationDelete { invitation, .. } => Subject::Invitation(*invitation),
             Self::Version(version) => Subject::Service(version.service),
+            Self::Policy(policy) => Subject::Policy(policy.policy),
             // What a person may do on services is kept with the person.
             Self::AuthorizationCreate(granted)
             | Self::AuthorizationUpdate { now: granted, .. }
@@ -172,6 +174,7 @@ impl Event {
             Self::ServiceDelete { name, .. } => format!("Service '{name}' was deleted"),
             Self::ServicePurgeAll { .. } => "Everything was purged".to_owned(),
             Self::Version(version) => version.description(),
+            Self::Policy(policy) => policy.description(),
             Self::TokenCreate(new) => format!("Token '{}' was created", new.name),
             Self::ApiKeyCreate(new) => format!("API key '{}' was imported", new.name),
             Self::TokenConvert { now, .. } => format!("Token '{}' became an automation token", now.name),
@@ -212,6 +215,7 @@ impl Event {
             Self::TwoFactorEnable { confirmed, .. } => json!({ "confirmed": confirmed }),
             Self::ServiceCreate { name, .. } | Self::ServiceDelete { name, .. } => json!({ "name": name }),
             Self::Version(version) => version.metadata(),
+            Self::Policy(policy) => policy.metadata(),
             Self::TokenCreate(new) | Self::ApiKeyCreate(new) => new.metadata(),
             Self::TokenConvert { now, user } => json!({ "old": { "user_id": user }, "new": now.metadata() }),
             Self::TokenDestroy { token, name, .. } => json!({ "token_id": token, "name": name }),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::id::CustomerId;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PolicyFile {
@@ -14,7 +16,71 @@ pub(super) struct PolicyFile {
     pub(super) routes: BTreeMap<String, RouteLine>,
 }
 
+/// The policy of a protected API.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApiFile {
+    pub(super) name: String,
+    pub(super) hosts: Vec<String>,
+    pub(super) customers: CustomersLine,
+    #[serde(default)]
+    pub(super) actions: BTreeMap<String, ApiActionLine>,
+    #[serde(default)]
+    pub(super) scopes: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(super) roles: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(super) routes: BTreeMap<String, RouteLine>,
+    #[serde(default)]
+    pub(super) cases: Vec<CaseLine>,
+}
+
+/// Whose tokens are good there: `"all"`, or a list of ids. Not saying it is a mistake.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub(super) enum CustomersLine {
+    Word(String),
+    These(Vec<CustomerId>),
+}
+
+/// What may be said of an action of a protected API.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ApiActionLine {
+    pub(super) read: bool,
+    pub(super) sudo: bool,
+    pub(super) people: bool,
+    pub(super) explicit: bool,
+    pub(super) personal: bool,
+    pub(super) account: bool,
+    pub(super) common: bool,
+    pub(super) anywhere: bool,
+}
+
+/// One ask that must be answered so.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaseLine {
+    pub(super) ask: String,
+    #[serde(default)]
+    pub(super) host: Option<String>,
+    #[serde(default)]
+    pub(super) scope: Option<String>,
+    #[serde(default)]
+    pub(super) role: Option<String>,
+    /// The services that the token is limited to, as they stand in paths.
+    #[serde(default)]
+    pub(super) services: Option<Vec<String>>,
+    /// Whether sudo lasts on the token.
+    #[serde(default)]
+    pub(super) sudo: bool,
+    /// Whether it is a machine's.
+    #[serde(default)]
+    pub(super) automation: bool,
+    pub(super) expect: String,
+}
+
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ActionLine {
     #[serde(default)]
@@ -40,6 +106,18 @@ pub(super) struct ActionLine {
     #[serde(default)]
     pub(super) uncounted: bool,
     pub(super) machine: Option<String>,
+    /// Also for whoever is limited to services, where the route names none. Keygate's own handlers see to that
+    /// themselves.
+    #[serde(skip)]
+    pub(super) placed: bool,
+}
+
+impl From<ApiActionLine> for ActionLine {
+    fn from(line: ApiActionLine) -> Self {
+        let ApiActionLine { read, sudo, people, explicit, personal, account, common, anywhere } = line;
+        let placed = !common;
+        Self { read, sudo, people, explicit, personal, account, anywhere, placed, ..Self::default() }
+    }
 }
 
 #[derive(Deserialize)]
@@ -49,6 +127,24 @@ pub(super) struct RouteLine {
     #[serde(default)]
     pub(super) public: bool,
     pub(super) credential: Option<Credential>,
+    #[serde(default)]
+    pub(super) unclassified: bool,
+    /// Which parameter is the service's id; `service` unless said.
+    pub(super) service: Option<String>,
+    /// What else its paths may hold.
+    #[serde(default)]
+    pub(super) allow: Vec<Leniency>,
+}
+
+/// What one server reads in one way and another in two.
+#[derive(Clone, Copy, Deserialize)]
+pub(super) enum Leniency {
+    #[serde(rename = "%2f", alias = "%2F")]
+    Slash,
+    #[serde(rename = ";")]
+    Semicolon,
+    #[serde(rename = "%25")]
+    Percent,
 }
 
 #[derive(Deserialize, PartialEq)]

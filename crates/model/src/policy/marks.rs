@@ -1,7 +1,5 @@
 //! What a policy says of its actions, and what the law asks about it.
 
-use std::collections::BTreeMap;
-
 use super::{BadPolicy, Policy, file::ActionLine};
 use crate::action::{Action, ActionSet};
 
@@ -20,23 +18,24 @@ pub(super) struct Marks {
     people: ActionSet,
     uncounted: ActionSet,
     urgent: ActionSet,
+    placed: ActionSet,
     /// What a machine needs instead, by the number of the action.
     machine: Vec<(Action, Action)>,
 }
 
 impl Marks {
-    pub(super) fn compile(names: &[String], lines: &BTreeMap<String, ActionLine>) -> Result<Self, BadPolicy> {
-        let numbered: Vec<_> = (0..=u8::MAX).map(Action::numbered).zip(names).collect();
+    /// Of actions in the order of their numbers.
+    pub(super) fn compile(lines: &[(String, ActionLine)]) -> Result<Self, BadPolicy> {
+        let numbered = || (0..=u16::MAX).map(Action::numbered).zip(lines);
         let marked = |mark: fn(&ActionLine) -> bool| {
-            let lines = numbered.iter().filter(|(_, name)| mark(&lines[*name]));
-            lines.map(|(action, _)| *action).collect::<ActionSet>()
+            numbered().filter(|(_, (_, line))| mark(line)).map(|(action, _)| action).collect::<ActionSet>()
         };
         let mut machine = Vec::new();
-        for (action, name) in &numbered {
-            if let Some(other) = &lines[*name].machine {
-                let found = numbered.iter().find(|(_, name)| *name == other);
-                let unknown = || BadPolicy::UnknownMachineAction((*name).clone(), other.clone());
-                machine.push((*action, found.ok_or_else(unknown)?.0));
+        for (action, (name, line)) in numbered() {
+            if let Some(other) = &line.machine {
+                let found = numbered().find(|(_, (name, _))| name == other);
+                let unknown = || BadPolicy::UnknownMachineAction(name.clone(), other.clone());
+                machine.push((action, found.ok_or_else(unknown)?.0));
             }
         }
         Ok(Self {
@@ -51,6 +50,7 @@ impl Marks {
             unenrolled: marked(|line| line.unenrolled),
             people: marked(|line| line.people),
             urgent: marked(|line| line.urgent),
+            placed: marked(|line| line.placed),
             uncounted: marked(|line| line.read || line.uncounted),
             machine,
         })
@@ -95,6 +95,12 @@ impl Policy {
     #[must_use]
     pub fn is_account_wide(&self, action: Action) -> bool {
         self.marks.account.contains(action)
+    }
+
+    /// Whether somebody who is limited to services may do it only where the route names one of them.
+    #[must_use]
+    pub fn needs_place(&self, action: Action) -> bool {
+        self.marks.placed.contains(action)
     }
 
     /// Whether an action is a person's own business, and never a machine's.

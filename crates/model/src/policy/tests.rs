@@ -1,4 +1,5 @@
 use super::*;
+use crate::ask::Path;
 
 fn own() -> Policy {
     Policy::compile(OWN_POLICY).unwrap()
@@ -21,8 +22,8 @@ fn routes_know_their_service() {
     let policy = own();
     let path = Path::new("/service/abc/purge/key%20one");
     let found = policy.route(Method::Post, &path).unwrap();
-    assert_eq!(found, Matched { access: Access::Action(Action::PURGE_KEY), service: Some("abc") });
-    assert_eq!(policy.route(Method::Get, &path), Err(Unmatched::NoRoute));
+    assert_eq!((found.access, found.service), (Access::Action(Action::PURGE_KEY), Some("abc")));
+    assert_eq!(policy.route(Method::Get, &path).unwrap_err(), Unmatched::NoRoute);
 }
 
 #[test]
@@ -33,8 +34,8 @@ fn only_an_open_rest_may_be_read_in_two_ways() {
     for path in
         ["/tokens//self", "/service/a/../b", "/tokens/self;x", "/./purge/x", "//purge/x", "/purge/../tokens"]
     {
-        assert_eq!(policy.route(Method::Get, &Path::new(path)), Err(Unmatched::Ambiguous), "{path}");
-        assert_eq!(policy.route(Method::Post, &Path::new(path)), Err(Unmatched::Ambiguous), "{path}");
+        assert_eq!(policy.route(Method::Get, &Path::new(path)).unwrap_err(), Unmatched::Ambiguous, "{path}");
+        assert_eq!(policy.route(Method::Post, &Path::new(path)).unwrap_err(), Unmatched::Ambiguous, "{path}");
     }
 }
 
@@ -69,4 +70,161 @@ fn only_reads_and_purges_of_keys_and_urls_do_not_count_and_revokes_are_never_ref
         assert!(!policy.is_counted(action), "{action:?}");
     }
     assert!(policy.is_urgent(Action::TOKEN_REVOKE_ANY) && !policy.is_urgent(Action::TOKEN_CREATE));
+}
+
+const SHOP: &str = r#"
+name = "shop"
+hosts = ["api.shop.example.com"]
+customers = "all"
+
+[actions]
+"order:read" = { read = true }
+"order:write" = {}
+"catalogue:read" = { read = true, common = true }
+"admin" = { explicit = true }
+
+[scopes]
+"shop:read" = ["@read"]
+"shop:admin" = ["admin"]
+
+[roles]
+"clerk" = ["order:read"]
+"engineer" = ["*"]
+
+[routes]
+"GET /orders/{order}" = { action = "order:read" }
+"GET /orders/admin" = { action = "admin" }
+"POST /projects/{project}/orders" = { action = "order:write", service = "project" }
+"GET /catalogue" = { action = "catalogue:read" }
+"GET /files/{name}" = { action = "order:read", allow = ["%2f", ";"] }
+"GET /health" = { public = true }
+"GET /new" = { unclassified = true }
+
+[[cases]]
+ask = "GET /orders/1"
+scope = "shop:read"
+role = "clerk"
+expect = "allow"
+
+[[cases]]
+ask = "POST /projects/1/orders"
+scope = "global:read"
+expect = "read_only"
+
+[[cases]]
+ask = "GET /orders/1"
+services = ["1"]
+expect = "service_limited"
+
+[[cases]]
+ask = "GET /catalogue"
+services = ["1"]
+expect = "allow"
+
+[[cases]]
+ask = "GET /new"
+expect = "unclassified"
+
+[[cases]]
+ask = "GET /orders/admin"
+expect = "insufficient_scope"
+"#;
+
+fn shop() -> Policy {
+    own().with(&[ApiSource { text: Some(SHOP), retired: &[] }]).unwrap()
+}
+
+fn at_shop(policy: &Policy, path: &str) -> Result<Access, Unmatched> {
+    let host = Host::parse("API.shop.example.com:443").unwrap();
+    policy.route_at(&host, Method::Get, &Path::new(path)).map(|found| found.access)
+}
+
+#[test]
+fn a_protected_api_has_routes_scopes_and_roles_of_its_own() {
+    let policy = shop();
+    let read = policy.action("shop/order:read").unwrap();
+    let admin = policy.action("shop/admin").unwrap();
+    assert_eq!(at_shop(&policy, "/orders/1"), Ok(Access::Action(read)));
+    assert_eq!(at_shop(&policy, "/health"), Ok(Access::Public));
+    assert_eq!(at_shop(&policy, "/new"), Ok(Access::Unclassified));
+    assert_eq!(at_shop(&policy, "/nowhere"), Err(Unmatched::NoRoute));
+    assert_eq!(at_shop(&policy, "/tokens"), Err(Unmatched::NoRoute), "Keygate's own are elsewhere");
+    let global = policy.scope("global").unwrap();
+    assert!(global.contains(read) && !global.contains(admin), "what is explicit is in no *");
+    let engineer = policy.role("engineer").unwrap();
+    assert!(engineer.contains(read) && !engineer.contains(admin) && engineer.contains(Action::PURGE_KEY));
+    assert!(policy.scope("global:read").unwrap().contains(read));
+    assert!(policy.permission(Permission::ReadOnly).contains(read));
+    assert_eq!(policy.smallest_scope(admin), Some("shop:admin"));
+}
+
+#[test]
+fn its_cases_are_put_to_the_law() {
+    let policy = shop();
+    for case in policy.cases(&policy.apis()[0]).unwrap() {
+        assert!(case.passes(), "{case}");
+    }
+}
+
+#[test]
+fn what_a_laxer_server_takes_for_another_action_is_ambiguous() {
+    let policy = shop();
+    for path in [
+        "/orders/ADMIN",
+        "/Orders/../orders/1",
+        "/orders//1",
+        "/orders/a%2fb",
+        "/orders/a;b",
+        "/orders/%61dmin",
+    ] {
+        assert_eq!(at_shop(&policy, path), Err(Unmatched::Ambiguous), "{path}");
+    }
+    assert!(at_shop(&policy, "/orders/ABC").is_ok(), "no other action is near");
+    assert_eq!(at_shop(&policy, "/ORDERS/1"), Err(Unmatched::NoRoute));
+    for path in ["/files/a%2fb", "/files/a;b"] {
+        assert!(at_shop(&policy, path).is_ok(), "{path} is allowed there");
+    }
+    for path in ["/files/a%2f..%2fb", "/files/..%2fb", "/files/a%25b", "/files/..;/b"] {
+        assert_eq!(at_shop(&policy, path), Err(Unmatched::Ambiguous), "{path}");
+    }
+}
+
+#[test]
+fn words_of_a_policy_that_was_taken_back_mean_nothing() {
+    let retired = ["scope shop:read".to_owned(), "role clerk".to_owned()];
+    let policy = own().with(&[ApiSource { text: None, retired: &retired }]).unwrap();
+    assert_eq!(policy.scopes("global shop:read"), policy.scope("global"));
+    assert_eq!(policy.scopes("shop:read"), Some(ActionSet::EMPTY));
+    assert_eq!(policy.scopes_on_offer("global shop:read"), None);
+    assert!(policy.role_on_offer("clerk").is_none() && !policy.role_names().contains(&"clerk"));
+    assert_eq!(policy.scopes("shop:other"), None);
+}
+
+#[test]
+fn one_that_cannot_be_read_takes_no_other_with_it() {
+    let source = |text| ApiSource { text: Some(text), retired: &[] };
+    let (policy, why) = own().with_readable(&[source("name = 1"), source(SHOP)]);
+    assert_eq!((policy.apis().len(), why.len()), (1, 1));
+    let other = SHOP.replace("\"shop\"", "\"other\"");
+    let (policy, why) = own().with_readable(&[source(SHOP), source(&other)]);
+    assert_eq!((policy.apis().len(), why.len()), (1, 1), "one host, two policies: {why:?}");
+}
+
+#[test]
+fn mistakes_of_a_protected_api_are_named() {
+    let with = |from: &str, to: &str| {
+        let text = SHOP.replace(from, to);
+        own().with(&[ApiSource { text: Some(&text), retired: &[] }]).unwrap_err().to_string()
+    };
+    assert!(with("\"api.shop", "\"API.shop").contains("\"API.shop.example.com\""));
+    assert!(with("\"all\"", "\"every\"").contains("\"every\""));
+    assert!(with("\"all\"", "[]").contains("customers is empty"));
+    assert!(with("customers = \"all\"", "").contains("customers"));
+    assert!(with("[\"@read\"]", "[]").contains("\"shop:read\""));
+    assert!(with("\"order:read\" }", "\"order:reed\" }").contains("\"order:reed\""));
+    assert!(with("service = \"project\"", "service = \"projekt\"").contains("{projekt}"));
+    assert!(with("GET /health", "HEAD /health").contains("HEAD"));
+    assert!(with("{ public = true }", "{ public = true, unclassified = true }").contains("GET /health"));
+    assert!(with("\"%2f\"", "\"%00\"").contains("%00"));
+    assert!(with("name = \"shop\"", "name = \"Shop\"").contains("\"Shop\""));
 }

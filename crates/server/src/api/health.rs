@@ -1,16 +1,10 @@
 //! Health and counters. None of them asks for a credential, and none tells more than that.
 
-use std::net::SocketAddr;
-
-use axum::{
-    Json,
-    extract::{ConnectInfo, State},
-    http::StatusCode,
-};
+use axum::{Extension, Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
 
 use super::{Ap, Reply};
-use crate::error::Problem;
+use crate::{door::ClientIp, error::Problem};
 
 /// Whether the process lives.
 pub(crate) async fn live() -> Json<Value> {
@@ -32,8 +26,8 @@ pub(crate) async fn ready(State(app): Ap) -> Reply<(StatusCode, Json<Value>)> {
 }
 
 /// The counters, for whoever stands on this machine.
-pub(crate) async fn metrics(State(app): Ap, ConnectInfo(peer): ConnectInfo<SocketAddr>) -> Reply<String> {
-    if !peer.ip().to_canonical().is_loopback() {
+pub(crate) async fn metrics(State(app): Ap, Extension(client): Extension<ClientIp>) -> Reply<String> {
+    if !client.0.is_some_and(|ip| ip.to_canonical().is_loopback()) {
         return Err(Problem::missing("endpoint", "metrics"));
     }
     Ok(app.metrics.text(&app.gate, app.stranded.count()))

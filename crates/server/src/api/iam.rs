@@ -26,7 +26,7 @@ pub(crate) async fn roles(State(app): Ap, caller: Caller, RawQuery(query): RawQu
         .iter()
         .skip(wanted.start)
         .take(wanted.limit)
-        .map(|name| role_json(policy, name, true))
+        .map(|name| role_json(&policy, name, true))
         .collect();
     let end = wanted.start.saturating_add(wanted.limit);
     let next = (end < names.len()).then(|| cursor(&app, &caller, end));
@@ -38,7 +38,8 @@ pub(crate) async fn role(State(app): Ap, Path(id): Path<String>, RawQuery(query)
     let query = query.unwrap_or_default();
     let with = form_urlencoded::parse(query.as_bytes())
         .any(|(name, value)| name == "include" && value == "permissions");
-    find(&app, &id).map(|name| Json(role_json(app.gate.policy(), name, with)))
+    let policy = app.gate.policy();
+    find(&policy, &id).map(|name| Json(role_json(&policy, name, with)))
 }
 
 /// The roles in the older shape.
@@ -46,13 +47,14 @@ pub(crate) async fn old_roles(State(app): Ap, RawQuery(query): RawQuery) -> Repl
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let policy = app.gate.policy();
     let names = policy.role_names();
-    let data: Vec<_> = page.of(&names).iter().map(|name| old_role_json(policy, name)).collect();
+    let data: Vec<_> = page.of(&names).iter().map(|name| old_role_json(&policy, name)).collect();
     Ok(Json(json!({ "data": data, "meta": page.meta(names.len()) })))
 }
 
 /// One of them.
 pub(crate) async fn old_role(State(app): Ap, Path(id): Path<String>) -> Reply {
-    find(&app, &id).map(|name| Json(old_role_json(app.gate.policy(), name)))
+    let policy = app.gate.policy();
+    find(&policy, &id).map(|name| Json(old_role_json(&policy, name)))
 }
 
 /// What a role may do.
@@ -63,15 +65,15 @@ pub(crate) async fn role_permissions(
 ) -> Reply {
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let policy = app.gate.policy();
-    let set = policy.role(find(&app, &id)?).unwrap_or_default();
-    Ok(Json(permissions_json(policy, set, &page)))
+    let set = policy.role(find(&policy, &id)?).unwrap_or_default();
+    Ok(Json(permissions_json(&policy, set, &page)))
 }
 
 /// Everything that can be done.
 pub(crate) async fn permissions(State(app): Ap, RawQuery(query): RawQuery) -> Reply {
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let policy = app.gate.policy();
-    Ok(Json(permissions_json(policy, policy.all(), &page)))
+    Ok(Json(permissions_json(&policy, policy.all(), &page)))
 }
 
 /// Groups, of which there are none.
@@ -125,8 +127,8 @@ fn cursor(app: &App, caller: &Caller, start: usize) -> String {
     format!("{start}.{}", app.authority.cursor_tag(&bound))
 }
 
-fn find<'a>(app: &'a App, id: &str) -> Result<&'a str, Problem> {
-    let names = app.gate.policy().role_names();
+fn find<'a>(policy: &'a Policy, id: &str) -> Result<&'a str, Problem> {
+    let names = policy.role_names();
     names.into_iter().find(|name| *name == id).ok_or_else(|| Problem::missing("role", id))
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn create(
     fields: Fields,
 ) -> Reply<(Option<Extension<Left>>, Json<Value>)> {
     if fields.raw("access_token").is_some() || fields.raw("api_key").is_some() {
-        return Err(Problem::denied(keygate_model::Deny::InUrl, app.gate.policy()));
+        return Err(Problem::denied(keygate_model::Deny::InUrl, &app.gate.policy()));
     }
     fields.only(&FIELDS)?;
     let order = order(&headers, &fields)?;

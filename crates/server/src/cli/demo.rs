@@ -38,6 +38,7 @@ use crate::{
     outbox::Outbox,
     quota::Limits,
     serve,
+    ways::Doorway,
 };
 
 /// The people of the demo, who exist nowhere else, and their password.
@@ -86,7 +87,8 @@ impl Demo {
         let stage = set(&app, listener.local_addr()?, cache).await?;
         show::opening(&stage, &folder);
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let served = tokio::spawn(serve::serve(listener, Arc::clone(&app), async {
+        let doorways = vec![(listener.into(), Doorway::everything())];
+        let served = tokio::spawn(serve::serve(doorways, Arc::clone(&app), async {
             let _ = ended.await;
         }));
         let good = play::tutorial(&app, &stage).await?;

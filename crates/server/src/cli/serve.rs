@@ -1,18 +1,19 @@
 //! `keygate serve`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{net::SocketAddr, os::unix::fs::FileTypeExt as _, path::PathBuf, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use clap::Args;
-use keygate_model::token::Brand;
-use tokio::net::TcpListener;
+use keygate_model::{Host, token::Brand};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::{
     app::{App, Parts},
-    config::{EVENT_RETENTION_DAYS, File},
+    config::{EVENT_RETENTION_DAYS, File, Listen, WayLine},
     edge::{Clock, Rng},
     outbox::Outbox,
-    serve,
+    serve::{self, Listener},
+    ways::{Doorway, loopback},
 };
 
 /// Where to serve, and from what. A flag counts before the environment, that before the file, that before the default.
@@ -30,9 +31,16 @@ pub(super) struct Serve {
     /// A policy in the place of Keygate's own: the same file with further roles and scopes
     #[arg(long, env = "KEYGATE_POLICY", value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A way in for proxies, and where it is: nginx=127.0.0.1:8081, envoy=unix:/run/keygate/envoy.sock; may be given
+    /// several times
+    #[arg(long = "way", value_name = "KIND=ADDRESS")]
+    ways: Vec<WayLine>,
     /// A configuration file, in TOML
     #[arg(long, env = "KEYGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Take every way in where the API is, from this machine. For tests and benchmarks
+    #[arg(long, hide = true, conflicts_with = "ways")]
+    ways_here: bool,
     /// Acknowledge before the disk has it. For fault tests: data is lost at a power cut
     #[arg(long, hide = true, env = "KEYGATE_UNSAFE_SYNC_OFF")]
     unsafe_sync_off: bool,
@@ -57,11 +65,24 @@ impl Serve {
         let stop = serve::stop_signal()?;
         let app = App::open(self.parts(&file)?)?;
         let wanted = self.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
-        let listener = listen(wanted).await?;
-        let address = listener.local_addr()?;
+        let api = match self.ways_here {
+            true => Doorway::everything(),
+            false => Doorway::api(file.trusted_proxies.clone().unwrap_or_else(loopback)),
+        };
+        let mut doorways = vec![(Listener::from(listen(wanted).await?), api)];
+        let ways = if self.ways.is_empty() { &file.ways } else { &self.ways };
+        for (at, doorway) in grouped(ways)? {
+            doorways.push((listen_at(at).await?, doorway));
+        }
         let (tokens, _) = app.gate.size();
+        let address = doorways[0].0.address();
         tracing::info!(%address, tokens, position = app.gate.position().0, "Keygate serves");
-        serve::serve(listener, Arc::clone(&app), stop).await;
+        for (listener, doorway) in &doorways[1..] {
+            for way in &doorway.ways {
+                tracing::info!(address = listener.address(), way = way.name(), path = way.path(), "a way in");
+            }
+        }
+        serve::serve(doorways, Arc::clone(&app), stop).await;
         tracing::info!("stopped; everything acknowledged is on the disk");
         Ok(())
     }
@@ -73,6 +94,9 @@ impl Serve {
         let policy = self.policy.as_ref().or(file.policy.as_ref());
         let mut settings = super::settings(db, key_file, policy, &rng)?;
         settings.login_limits = file.login_limits();
+        if let Some(host) = file.public_url.as_deref().and_then(host_of) {
+            settings.policy = Arc::new(crate::config::policy(policy)?.at(vec![host]));
+        }
         if self.unsafe_sync_off {
             tracing::warn!("acknowledging before the disk has it: for fault tests only");
             settings.sync = keygate_authority::db::Sync::OffForFaultTests;
@@ -92,6 +116,44 @@ impl Serve {
             quota: file.quota,
         })
     }
+}
+
+/// The host of a URL.
+fn host_of(url: &str) -> Option<String> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    Host::parse(authority).ok().map(|host| host.as_str().to_owned())
+}
+
+/// The ways in by where they are: several may share an address, and then trust the same proxies.
+fn grouped(ways: &[WayLine]) -> anyhow::Result<Vec<(Listen, Doorway)>> {
+    let mut doorways: Vec<(Listen, Doorway)> = Vec::new();
+    for way in ways {
+        let trusted = way.trusted.clone().unwrap_or_else(loopback);
+        match doorways.iter_mut().find(|(listen, _)| *listen == way.listen) {
+            None => doorways.push((way.listen.clone(), Doorway::ways(vec![way.kind], trusted))),
+            Some((_, doorway)) if doorway.trusted == trusted => doorway.ways.push(way.kind),
+            Some(_) => anyhow::bail!(
+                "Two ways in share an address and trust different proxies; give {} an address of its own",
+                way.kind.name()
+            ),
+        }
+    }
+    Ok(doorways)
+}
+
+async fn listen_at(listen_at: Listen) -> anyhow::Result<Listener> {
+    let path = match listen_at {
+        Listen::Tcp(address) => return Ok(listen(address).await?.into()),
+        Listen::Unix(path) => path,
+    };
+    // A socket that nobody listens on is what a killed process leaves.
+    let is_socket = std::fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket());
+    if is_socket && UnixStream::connect(&path).await.is_err() {
+        std::fs::remove_file(&path).with_context(|| format!("{} is in the way", path.display()))?;
+    }
+    let listener = UnixListener::bind(&path)
+        .with_context(|| format!("{} cannot be listened on; does its directory exist?", path.display()))?;
+    Ok(Listener::Unix(listener, path))
 }
 
 /// Takes the address, or says what to do if it cannot be had.

@@ -27,6 +27,7 @@ use keygate_server::{
     outbox::Outbox,
     quota::Limits,
     serve::serve,
+    ways::Doorway,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -217,9 +218,10 @@ impl Node {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let anon = Caller::anon(listener.local_addr().expect("an address"));
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = tokio::spawn(serve(listener, Arc::clone(&app), async {
-            drop(stopped.await);
-        }));
+        let serving =
+            tokio::spawn(serve(vec![(listener.into(), Doorway::everything())], Arc::clone(&app), async {
+                drop(stopped.await);
+            }));
         Self { app, anon, stop, serving }
     }
 
@@ -304,8 +306,10 @@ impl Ground {
     }
 
     fn settings(&self) -> Settings {
-        static POLICY: LazyLock<Arc<Policy>> =
-            LazyLock::new(|| Arc::new(Policy::compile(OWN_POLICY).expect("the own policy compiles")));
+        static POLICY: LazyLock<Arc<Policy>> = LazyLock::new(|| {
+            let policy = Policy::compile(OWN_POLICY).expect("the own policy compiles");
+            Arc::new(policy.at(vec!["keygate.test".to_owned()]))
+        });
         Settings::new(&self.db(), Arc::clone(&POLICY), [7; 32])
     }
 }

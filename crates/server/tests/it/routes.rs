@@ -69,6 +69,7 @@ async fn a_stranger_is_refused_everywhere_but_where_the_policy_says_public() {
             Access::Public | Access::ActionIfAny(_) => {
                 open.remove(route.on.as_str()).expect("a known open route")
             }
+            Access::Unclassified => panic!("{} is nobody's", route.on),
             Access::Action(_) => {
                 assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
                 (401, json!("credential_missing"))

@@ -129,7 +129,7 @@ impl Source<'_> {
     fn is_counted(&self) -> bool {
         match self.access() {
             Some(Access::Action(action) | Access::ActionIfAny(action)) => self.policy.is_counted(action),
-            Some(Access::Public) | None => false,
+            Some(Access::Public | Access::Unclassified) | None => false,
         }
     }
 
@@ -252,7 +252,7 @@ impl Source<'_> {
         match self.access() {
             Some(Access::Public) => json!([]),
             Some(Access::ActionIfAny(_)) => with_password,
-            Some(Access::Action(_)) | None => token.to_vec().into(),
+            Some(Access::Action(_) | Access::Unclassified) | None => token.to_vec().into(),
         }
     }
 }

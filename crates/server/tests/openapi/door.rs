@@ -43,6 +43,7 @@ pub(crate) fn needs(policy: &Policy, access: Option<Access>) -> Value {
     let (action, credential) = match access {
         None => return json!({ "credential": "required", "action": "that of the original request" }),
         Some(Access::Public) => return json!({ "credential": "none" }),
+        Some(Access::Unclassified) => return json!({ "credential": "refused" }),
         Some(Access::Action(action)) => (action, "required"),
         Some(Access::ActionIfAny(action)) => (action, "optional"),
     };

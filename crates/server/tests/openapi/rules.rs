@@ -38,6 +38,7 @@ fn what_an_operation_needs_is_what_the_policy_says() {
         let needs = &operation["x-keygate-action"];
         let (credential, action) = match route.access {
             Access::Public => ("none", None),
+            Access::Unclassified => ("refused", None),
             Access::Action(action) => ("required", Some(action)),
             Access::ActionIfAny(action) => ("optional", Some(action)),
         };

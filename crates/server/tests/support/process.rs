@@ -109,7 +109,7 @@ impl Home {
 
     /// Starts the server, with the folder's `keygate.toml` if there is one, and waits until it serves.
     pub(crate) fn serve(&self) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--ways-here"]);
         let config = self.0.join("keygate.toml");
         if config.exists() {
             command.arg("--config").arg(config);

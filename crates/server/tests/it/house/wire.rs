@@ -49,6 +49,13 @@ impl Caller {
         Self { address: self.address, secret: Some(secret.to_owned()) }
     }
 
+    /// What nginx asks about a request of this to Keygate's own API, from this machine.
+    pub(crate) fn proxied(&self, method: &str, path: &str) -> Ask {
+        let ask = self.ask("GET", "/authz/auth-request").header("X-Original-Method", method);
+        let ask = ask.header("X-Original-URL", format!("http://keygate.test{path}"));
+        ask.header("X-Forwarded-For", "127.0.0.1")
+    }
+
     pub(crate) fn ask(&self, method: &str, target: &str) -> Ask {
         let headers = self.secret.iter().map(|secret| ("Fastly-Key".to_owned(), secret.as_bytes().to_vec()));
         let (method, target) = (method.to_owned(), target.to_owned());

@@ -1,0 +1,182 @@
+//! Routes: which request is which action.
+
+use super::{
+    file::{Leniency, RouteLine},
+    twin::Twins,
+};
+use crate::{
+    action::Action,
+    ask::{Method, Path, Reading},
+};
+
+/// The routes of one API.
+#[derive(Debug, Default)]
+pub struct Routes {
+    list: Vec<Route>,
+    by_method: [matchit::Router<usize>; Method::COUNT],
+    twins: Twins,
+    /// Whether whoever serves a `{*rest}` takes it as it stands: Keygate's own handlers do, and of others nobody knows.
+    rest_is_open: bool,
+}
+
+/// One route of a policy.
+#[derive(Debug)]
+pub struct Route {
+    /// As the policy writes it: `GET /tokens/{token}`.
+    pub on: String,
+    /// What it takes to pass.
+    pub access: Access,
+    /// The parameter that is the service's id.
+    service: String,
+    /// Where its paths may be read in two ways, because the API is known to read them in one.
+    lenient: Reading,
+    /// Another route is all that sets a parameter of this one apart from a word, so that a server with laxer reading may
+    /// take a request for that.
+    has_twin: bool,
+}
+
+/// What a route asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing. For health and metadata only.
+    Public,
+    /// A credential that may do this.
+    Action(Action),
+    /// The same if there is a credential; without one the handler asks for a password itself.
+    ActionIfAny(Action),
+    /// More than anybody has: the route is known, and nobody has said yet what it is.
+    Unclassified,
+}
+
+/// A route that an ask has matched.
+#[derive(Debug)]
+pub struct Matched<'a> {
+    /// Which.
+    pub route: &'a Route,
+    /// What it asks for.
+    pub access: Access,
+    /// What stands in the place of the service's id, if the route has one.
+    pub service: Option<&'a str>,
+}
+
+/// Why no route matched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmatched {
+    /// The path can be read in two ways.
+    Ambiguous,
+    /// The policy names no such route.
+    NoRoute,
+}
+
+impl Routes {
+    /// None yet, of Keygate's own API.
+    pub(super) fn own() -> Self {
+        Self { rest_is_open: true, ..Self::default() }
+    }
+
+    /// Finds what a request is.
+    ///
+    /// # Errors
+    /// [`Unmatched`]: no route, and no route is no permission.
+    pub fn find<'a>(&'a self, method: Method, path: &Path<'a>) -> Result<Matched<'a>, Unmatched> {
+        let reading = path.reading();
+        if reading == Reading::AMBIGUOUS {
+            return Err(Unmatched::Ambiguous);
+        }
+        let found = self.by_method[method.index()].at(path.as_str()).map_err(|_| match reading {
+            Reading::PLAIN => Unmatched::NoRoute,
+            _ => Unmatched::Ambiguous,
+        })?;
+        let route = &self.list[*found.value];
+        let taken = route.lenient.covers(reading) || self.rest_is_open && leaves_rest_open(&route.on, path);
+        if !taken || route.has_twin && self.is_taken_for_another(method, path, *found.value) {
+            return Err(Unmatched::Ambiguous);
+        }
+        Ok(Matched { route, access: route.access, service: found.params.get(&route.service) })
+    }
+
+    /// All of them, as they stand in the policy.
+    #[must_use]
+    pub fn all(&self) -> &[Route] {
+        &self.list
+    }
+
+    /// Whether a server that does not tell `A` from `a`, or reads escapes first, would take the request for another
+    /// action's.
+    fn is_taken_for_another(&self, method: Method, path: &Path<'_>, place: usize) -> bool {
+        self.twins
+            .of(method, path.as_str())
+            .is_some_and(|other| self.list[other].access != self.list[place].access)
+    }
+
+    /// Adds a route.
+    pub(super) fn add(
+        &mut self,
+        on: &str,
+        line: &RouteLine,
+        action: impl Fn(&str) -> Option<Action>,
+    ) -> Result<(), String> {
+        let (method, path) = on.split_once(' ').ok_or("write it as `METHOD /path`")?;
+        let method = Method::parse_in_policy(method)
+            .ok_or("the method is none of GET, POST, PUT, PATCH, DELETE, OPTIONS")?;
+        let access = access(line, action)?;
+        let service = line.service.clone().unwrap_or_else(|| "service".to_owned());
+        if line.service.is_some() && !path.contains(&format!("{{{service}}}")) {
+            return Err(format!("its path has no parameter {{{service}}}"));
+        }
+        let lenient = line.allow.iter().map(|what| what.reading()).fold(Reading::PLAIN, Reading::and);
+        self.by_method[method.index()].insert(path, self.list.len()).map_err(|why| why.to_string())?;
+        self.twins.add(method, path, self.list.len());
+        self.list.push(Route { on: on.to_owned(), access, service, lenient, has_twin: false });
+        Ok(())
+    }
+
+    /// Ends the adding: says which routes another could be taken for.
+    pub(super) fn close(&mut self) {
+        for place in 0..self.list.len() {
+            let (on, access) = (&self.list[place].on, self.list[place].access);
+            let Some((method, path)) = on.split_once(' ') else { continue };
+            let Some(method) = Method::parse(method) else { continue };
+            let has_twin = self.twins.any_of(method, path, |other| self.list[other].access != access);
+            self.list[place].has_twin = has_twin;
+        }
+    }
+}
+
+impl Route {
+    /// Whether it names a service.
+    #[must_use]
+    pub fn names_service(&self) -> bool {
+        self.on.contains(&format!("{{{}}}", self.service))
+    }
+}
+
+fn access(line: &RouteLine, action: impl Fn(&str) -> Option<Action>) -> Result<Access, String> {
+    match (&line.action, line.public, line.unclassified) {
+        (None, true, false) if line.credential.is_none() => Ok(Access::Public),
+        (None, false, true) if line.credential.is_none() => Ok(Access::Unclassified),
+        (Some(name), false, false) => {
+            let action =
+                action(name).ok_or_else(|| format!("its action {name:?} stands not under [actions]"))?;
+            Ok(if line.credential.is_some() { Access::ActionIfAny(action) } else { Access::Action(action) })
+        }
+        _ => Err("give it an action, or say public = true, or unclassified = true".to_owned()),
+    }
+}
+
+/// Whether the part of `path` that the route names itself can be read in one way only, and the rest is a `{*rest}`.
+fn leaves_rest_open(on: &str, path: &Path<'_>) -> bool {
+    let template = on.split_once(' ').map_or(on, |(_, template)| template);
+    let Some((fixed, _)) = template.split_once("{*") else { return false };
+    !fixed.contains('{') && path.as_str().starts_with(fixed)
+}
+
+impl Leniency {
+    fn reading(self) -> Reading {
+        match self {
+            Self::Slash => Reading::ESCAPED_SLASH,
+            Self::Semicolon => Reading::SEMICOLON,
+            Self::Percent => Reading::ESCAPED_PERCENT,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What each proxy family is answered. Every answer says `no-store`, because no decision may be kept (SECURITY-BAR T-26).
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+};
+use keygate_model::Unsure;
+
+use super::{
+    Way,
+    identity::Headers,
+    question::{Outcome, Refusal},
+};
+use crate::error::Problem;
+
+const REASON: HeaderName = HeaderName::from_static("x-authz-reason");
+const STATUS: HeaderName = HeaderName::from_static("x-authz-status");
+const ID: HeaderName = HeaderName::from_static("x-authz-id");
+const REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
+
+/// The answer to a proxy.
+pub(super) fn render(way: Way, outcome: Outcome) -> Response<Body> {
+    match outcome {
+        Outcome::Allow(identity) => allow(way, &identity),
+        Outcome::Deny(refusal) => deny(way, refusal),
+        Outcome::CannotTell(unsure) => unsure_of(way, unsure),
+    }
+}
+
+/// The body is empty for every family: nginx opens a new connection after each answer that has one (CONVENTIONS §0,
+/// rule 7).
+fn allow(way: Way, identity: &Headers) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.reserve(14);
+    identity.put(headers);
+    if way == Way::Envoy {
+        headers.insert(REMOVE, HeaderValue::from_static("fastly-key, authorization"));
+    }
+    uncacheable(&mut response);
+    response
+}
+
+fn deny(way: Way, refusal: Refusal) -> Response<Body> {
+    let Refusal { code, id, problem } = refusal;
+    let mut response = told(way, problem, Some(&id));
+    let headers = response.headers_mut();
+    headers.insert(REASON, HeaderValue::from_static(code));
+    if let Ok(id) = HeaderValue::try_from(id) {
+        headers.insert(ID, id);
+    }
+    response
+}
+
+fn unsure_of(way: Way, unsure: Unsure) -> Response<Body> {
+    let mut response = told(way, Problem::unsure(unsure), None);
+    response.headers_mut().insert(REASON, HeaderValue::from_static(unsure.code()));
+    response
+}
+
+/// A problem in the words that the family takes: nginx knows 401 and 403 and makes a 500 of everything else, and to it and
+/// Caddy a body costs the connection.
+fn told(way: Way, problem: Problem, id: Option<&str>) -> Response<Body> {
+    let status = problem.status;
+    let mut response = problem.ahead(id, !matches!(way, Way::Nginx | Way::Caddy | Way::Haproxy));
+    response.headers_mut().insert(STATUS, HeaderValue::from(status.as_u16()));
+    if way == Way::Nginx && status.is_client_error() && status != StatusCode::UNAUTHORIZED {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+    }
+    uncacheable(&mut response);
+    response
+}
+
+fn uncacheable(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::VARY, HeaderValue::from_static("*"));
+}
