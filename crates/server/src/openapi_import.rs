@@ -3,7 +3,11 @@
 
 use std::fmt;
 
-use keygate_model::CustomerId;
+use keygate_model::{
+    CustomerId, Policy,
+    action::ACTIONS_MAX,
+    policy::{ApiSource, OWN_POLICY},
+};
 
 mod actions;
 mod operations;
@@ -150,10 +154,19 @@ pub fn import(document: &str, options: &Options) -> Result<Imported, ImportError
     let root = At::root(&document);
     let mut warnings = Vec::new();
     let operations = operations::all(&root, options, &mut warnings)?;
-    match &options.existing {
-        Some(existing) => update::update(existing, &operations, options, warnings),
-        None => fresh(&root, &operations, options, warnings),
-    }
+    let imported = match &options.existing {
+        Some(existing) => update::update(existing, &operations, options, warnings)?,
+        None => fresh(&root, &operations, options, warnings)?,
+    };
+    compile(&imported.policy)?;
+    Ok(imported)
+}
+
+/// Nobody gets a policy that cannot be applied: what an operator wrote into theirs is told here too.
+fn compile(policy: &str) -> Result<(), ImportError> {
+    let api = ApiSource { text: Some(policy), retired: &[] };
+    let compiled = Policy::compile(OWN_POLICY).and_then(|own| own.with(&[api]));
+    compiled.map(drop).map_err(|why| ImportError::new("the policy", why.to_string()))
 }
 
 fn fresh(
@@ -202,6 +215,3 @@ fn too_many_actions(count: usize) -> String {
          let operations share one with `x-keygate-action`"
     )
 }
-
-/// As many as all policies have together.
-const ACTIONS_MAX: usize = 4096;

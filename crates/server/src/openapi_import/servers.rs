@@ -96,7 +96,7 @@ pub(super) fn base(path: &str) -> Result<String, String> {
     if base.is_empty() {
         return Ok(String::new());
     }
-    if base.contains(['{', '}']) || Path::new(base).reading() != Reading::Plain {
+    if base.contains(['{', '}']) || Path::new(base).reading() != Reading::PLAIN {
         return Err("its path is not a plain one that begins with `/`".to_owned());
     }
     Ok(base.to_owned())

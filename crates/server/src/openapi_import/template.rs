@@ -60,7 +60,7 @@ impl Template {
         if template.params.len() > PARAMS_MAX {
             return Err(format!("a path has {} parameters at most", PARAMS_MAX - 1));
         }
-        if Path::new(&template.example()).reading() != Reading::Plain {
+        if Path::new(&template.example()).reading() != Reading::PLAIN {
             template
                 .wider
                 .get_or_insert("it has characters that servers read in two ways, so that the gate denies it");

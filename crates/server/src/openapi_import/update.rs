@@ -41,10 +41,37 @@ pub(super) fn update(
         }
     }
     if options.prune {
-        removed.iter().for_each(|on| drop(routes.remove(on)));
+        policy = prune(policy, &removed, &mut warnings)?;
     }
     added.extend(table.lost.iter().map(|lost| lost.on.clone()));
     Ok(Imported { policy: policy.to_string(), warnings, added, removed, changed })
+}
+
+/// Takes routes out. The gate's router may hold two routes beside a third only: then they stay, and that is told.
+fn prune(
+    mut policy: DocumentMut,
+    removed: &[String],
+    warnings: &mut Vec<Warning>,
+) -> Result<DocumentMut, ImportError> {
+    let mut all = policy.clone();
+    for on in removed {
+        routes(&mut all)?.remove(on);
+    }
+    if super::compile(&all.to_string()).is_ok() {
+        return Ok(all);
+    }
+    for on in removed {
+        let mut pruned = policy.clone();
+        routes(&mut pruned)?.remove(on);
+        match super::compile(&pruned.to_string()) {
+            Ok(()) => policy = pruned,
+            Err(why) => {
+                let what = format!("{on} is gone from the document, and must stay: without it, {}", why.why);
+                warnings.push(Warning { place: "the policy in force".to_owned(), what });
+            }
+        }
+    }
+    Ok(policy)
 }
 
 fn check_name(policy: &DocumentMut, options: &Options) -> Result<(), ImportError> {
