@@ -121,6 +121,9 @@ impl Template {
     }
 
     pub(super) fn common(&self, other: &Self) -> Common {
+        if self.is_apart(other) {
+            return Common::Nothing;
+        }
         let (mut first, mut second, mut exact) = (false, false, true);
         for pair in pairs(&self.segments, &other.segments) {
             let Some((mine, theirs)) = pair else { return Common::Nothing };
@@ -139,6 +142,18 @@ impl Template {
             (false, true) => Common::Second,
             (true, true) => Common::Some(Some(self.both(other))),
         }
+    }
+
+    /// Whether a fixed segment tells them apart. Of a document's many pairs of paths nearly all are told apart here.
+    fn is_apart(&self, other: &Self) -> bool {
+        for (mine, theirs) in self.segments.iter().zip(&other.segments) {
+            if let (Segment::Fixed(mine), Segment::Fixed(theirs)) = (mine, theirs)
+                && mine != theirs
+            {
+                return true;
+            }
+        }
+        false
     }
 
     /// Takes in another template of the same shape: where either meant less than it matches, so does this.

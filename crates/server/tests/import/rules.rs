@@ -207,3 +207,34 @@ fn a_typing_error_in_an_extension_is_told() {
     let told: Vec<_> = done.warnings.iter().map(|warning| warning.place.as_str()).collect();
     assert_eq!(told, ["x-keygate-services", "paths./a.x-keygate-public", "paths./a.get.x-keygate-pubic"]);
 }
+
+#[test]
+fn what_stands_for_several_parameters_is_no_reason_to_let_anything_in() {
+    for (paths, ask) in [
+        (vec!["/{item}.json", "/{from}-{to}"], "/a-b.json"),
+        (vec!["/{p}/{s}.{t}", "/{q}b/{p}"], "/ab/b.a"),
+        (vec!["/{p}/a", "/{p}/{s}.{t}", "/{s}.{t}/{p}"], "/b.a/a"),
+    ] {
+        let items: Vec<_> = paths.iter().map(|path| format!("'{path}': {{ get: {{}} }}")).collect();
+        let done = plainly(&format!("paths: {{ {} }}", items.join(", ")));
+        assert!(!Meaning::of(&done.policy).allows("GET", ask, &["global"]), "{ask} of\n{}", done.policy);
+    }
+}
+
+#[test]
+fn nothing_in_a_document_ends_a_comment_or_a_name() {
+    let document = r#"{ "openapi": "3.1.0",
+        "info": { "title": "T\n[scopes]\n\"x\" = [\"*\"]", "version": 1 },
+        "paths": { "/a\"b\\\u0007": { "get": { "summary": "S\u0000\r\npublic\u2028x\u202e" } }, "/c\"d": { "get": {} } } }"#;
+    let done = imported(document, &at("api.example.com"));
+    let meaning = Meaning::of(&done.policy);
+    assert!(meaning.scopes().is_empty());
+    assert!(
+        meaning.allows("GET", "/c\"d", &["global"]) && !meaning.allows("GET", "/a\"b\\\u{7}", &["global"])
+    );
+    assert!(done.policy.contains(r#""GET /a\"b\\\u0007" = { unclassified = true }"#), "{}", done.policy);
+    assert!(
+        done.policy.contains(": S public x\n")
+            && done.policy.starts_with("# T [scopes] \"x\" = [\"*\"] 1: what")
+    );
+}
