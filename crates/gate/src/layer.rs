@@ -38,9 +38,15 @@ pub struct Caller {
 pub struct GateLayer {
     gate: Arc<Gate>,
     brand: Brand,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
-    client: Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>,
+    clock: Arc<Clock>,
+    client: Arc<Locate>,
 }
+
+/// Says what time it is.
+type Clock = dyn Fn() -> Timestamp + Send + Sync;
+
+/// Says where a request comes from.
+type Locate = dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync;
 
 /// A service with a gate before it.
 #[derive(Clone)]
