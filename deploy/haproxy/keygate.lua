@@ -3,7 +3,8 @@
 -- Sets the variable txn.keygate to "allow" and puts Keygate's identity headers into the request, or answers the client
 -- itself. haproxy.cfg must refuse every request without that variable, because HAProxy goes on after an error in a script.
 
-local TIMEOUT_MS = 2000
+-- Of one try. HAProxy makes up to four.
+local TIMEOUT_MS = 500
 
 -- What Keygate tells of whom it lets in. An answer without one of them is none.
 local IDENTITY = {

@@ -59,7 +59,7 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
         let deny = if Host::parse(target.host).is_err() { Deny::AmbiguousHost } else { Deny::NoRoute };
         return refused(app, deny);
     };
-    if METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name)) {
+    if overrides_method(headers) {
         return refused(app, Deny::MethodOverride);
     }
     if query.is_some_and(|query| holds_secret(app, query)) {
@@ -109,6 +109,18 @@ fn explained(
     app.metrics.refused(code);
     let id = denial::id(app, deny, digest, ask, client);
     Outcome::Deny(Refusal { code, id, problem: Problem::denied_ahead(deny, &app.gate.policy()) })
+}
+
+/// Whether a header asks the API for another method, also under a name that the API may take for one of those
+/// (`X_HTTP_Method_Override`: to a CGI they are the same).
+fn overrides_method(headers: &HeaderMap) -> bool {
+    let is_alias = |name: &str| {
+        name.starts_with('x')
+            && name.contains('_')
+            && METHOD_OVERRIDES.contains(&name.replace('_', "-").as_str())
+    };
+    METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
+        || headers.keys().any(|name| is_alias(name.as_str()))
 }
 
 /// Whether a secret of ours stands in a query. Names are the API's own business.
