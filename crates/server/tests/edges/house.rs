@@ -74,6 +74,11 @@ impl House {
         self.server = Some(self.home.serve_with(&args));
     }
 
+    /// Starts the server with the ways in that its configuration names.
+    pub(crate) fn open_as_configured(&mut self) {
+        self.server = Some(self.home.serve_with(&[]));
+    }
+
     /// Kills the server.
     pub(crate) fn close(&mut self) {
         self.server = None;

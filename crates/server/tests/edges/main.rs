@@ -2,6 +2,9 @@
 //! gets (CONVENTIONS §0 to §5; SECURITY-BAR K04, B14 to B30, T-21 to T-27).
 
 mod case;
+mod dialect;
+mod direct;
+mod golden;
 mod house;
 mod kept;
 mod outage;
@@ -11,6 +14,7 @@ mod process;
 mod proxy;
 mod recorder;
 mod relay;
+mod shipped;
 mod site;
 mod through;
 mod wire;

@@ -166,7 +166,7 @@ struct Shipped(String);
 
 impl Shipped {
     fn read(name: &str) -> Self {
-        Self(fs::read_to_string(deploy(name)).expect("a shipped file"))
+        Self(shipped(name))
     }
 
     /// An address or a path replaced, which must stand there once.
@@ -174,6 +174,11 @@ impl Shipped {
         assert_eq!(self.0.matches(from).count(), 1, "{from:?} stands not once in the shipped file");
         Self(self.0.replace(from, to))
     }
+}
+
+/// The text of a shipped file.
+pub(crate) fn shipped(name: &str) -> String {
+    fs::read_to_string(deploy(name)).expect("a shipped file")
 }
 
 fn deploy(name: &str) -> PathBuf {

@@ -94,7 +94,8 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<Vec<u8>>>) {
 fn whole(bytes: &[u8]) -> Option<usize> {
     let (lines, rest) = wire::split_head(bytes)?;
     let headers = wire::headers(&lines[1..]);
-    let value = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let value =
+        |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let head = bytes.len() - rest.len();
     let body = match value("content-length") {
         _ if value("transfer-encoding").is_some() => {

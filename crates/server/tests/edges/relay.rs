@@ -3,10 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener},
-    os::{
-        fd::OwnedFd,
-        unix::net::UnixStream,
-    },
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -15,10 +12,7 @@ use std::{
     thread,
 };
 
-use crate::{
-    proxy::Kind,
-    wire,
-};
+use crate::{proxy::Kind, wire};
 
 /// The relay. Its threads end with the test.
 pub(crate) struct Relay {

@@ -49,7 +49,19 @@ fn every_case_through_caddy() {
 
 #[test]
 fn every_case_through_haproxy() {
-    judge(&Site::new(Kind::Haproxy));
+    let site = Site::new(Kind::Haproxy);
+    judge(&site);
+    // Another protocol may be asked for, and nothing else be named.
+    let asks = [
+        "Fastly-Key: {good}",
+        "Connection: keep-alive, Upgrade, X-Auth-Subject",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ];
+    let (answer, hits) = site.ask(&case::asking("GET /orders/1", &asks));
+    assert_eq!(hits.len(), 1, "{answer:?}");
+    assert_eq!((hits[0].all("connection"), hits[0].all("upgrade")), (vec!["upgrade"], vec!["websocket"]));
 }
 
 fn judge(site: &Site) {

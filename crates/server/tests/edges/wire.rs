@@ -109,7 +109,9 @@ pub(crate) fn split_head(bytes: &[u8]) -> Option<(Vec<String>, &[u8])> {
 /// Names in small letters, and values.
 pub(crate) fn headers(lines: &[String]) -> Vec<(String, String)> {
     let pairs = lines.iter().filter_map(|line| line.split_once(':'));
-    pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned())).collect()
+    pairs
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()))
+        .collect()
 }
 
 impl Answer {

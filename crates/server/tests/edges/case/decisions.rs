@@ -30,7 +30,11 @@ pub(super) fn cases() -> Vec<Case> {
         order("{suspended}", Deny(403, "tenant_suspended")),
         order("{purger}", Deny(403, "insufficient_scope")),
         order("{lowly}", Deny(403, "insufficient_role")),
-        Case::new("POST /orders/1", &["Fastly-Key: {read}", "Content-Length: 0"], Deny(403, "insufficient_scope")),
+        Case::new(
+            "POST /orders/1",
+            &["Fastly-Key: {read}", "Content-Length: 0"],
+            Deny(403, "insufficient_scope"),
+        ),
         Case::new("GET /orders/admin", &[KEY], Deny(403, "insufficient_scope")),
         place("{BLOG}", "Fastly-Key: {limited}", Deny(403, "service_not_granted")),
         place("nowhere", KEY, Deny(403, "service_not_found")),

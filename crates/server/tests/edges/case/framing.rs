@@ -3,7 +3,8 @@
 
 use super::{Case, Same, Stop};
 
-const HIDDEN: &str = "GET /orders/admin HTTP/1.1\r\nHost: api.shop.example.com\r\nX-Auth-Subject: forged\r\n\r\n";
+const HIDDEN: &str =
+    "GET /orders/admin HTTP/1.1\r\nHost: api.shop.example.com\r\nX-Auth-Subject: forged\r\n\r\n";
 
 pub(super) fn cases() -> Vec<Case> {
     let post = |framing: &str, body: &str, expect| {
@@ -52,7 +53,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::raw("GET /orders/1 HTTP/1.1\nHost: api.shop.example.com\nFastly-Key: {good}\n\n", Same),
         Case::raw("GET /orders/1\r\n", Stop),
         Case::raw("GET /orders/1 HTTP/3.0\r\nHost: api.shop.example.com\r\nFastly-Key: {good}\r\n\r\n", Same),
-        Case::raw("GET  /orders/1 HTTP/1.1\r\nHost: api.shop.example.com\r\nFastly-Key: {good}\r\n\r\n", Same),
+        Case::raw(
+            "GET  /orders/1 HTTP/1.1\r\nHost: api.shop.example.com\r\nFastly-Key: {good}\r\n\r\n",
+            Same,
+        ),
         Case::raw(
             "GET /orders/1 HTTP/1.1 x\r\nHost: api.shop.example.com\r\nFastly-Key: {good}\r\n\r\n",
             Stop,

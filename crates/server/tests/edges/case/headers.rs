@@ -21,7 +21,11 @@ pub(super) fn cases() -> Vec<Case> {
             let expect = || if spelling.contains('_') { Same } else { Pass("good") };
             cases.push(with(&[&forged], expect()));
             cases.push(with(&[&forged, &forged, &format!("{spelling}:")], expect()));
-            cases.push(Case::new("GET /health", &[&forged], if spelling.contains('_') { Same } else { Pass("nobody") }));
+            cases.push(Case::new(
+                "GET /health",
+                &[&forged],
+                if spelling.contains('_') { Same } else { Pass("nobody") },
+            ));
         }
         // Named as a header of this connection only, it would be dropped on the way: theirs, or ours.
         let named = format!("Connection: {name}");
@@ -32,7 +36,9 @@ pub(super) fn cases() -> Vec<Case> {
     for name in ["X-Auth-Foo", "X-Auth-Request-Email", "X_Auth_Foo"] {
         cases.push(with(&[&format!("{name}: forged")], Same));
     }
-    for named in ["Fastly-Key", "Authorization", "X-Forwarded-For", "X-Forwarded-Uri", "X-Original-URL", "Host"] {
+    for named in
+        ["Fastly-Key", "Authorization", "X-Forwarded-For", "X-Forwarded-Uri", "X-Original-URL", "Host"]
+    {
         cases.push(with(&[&format!("Connection: {named}")], Same));
     }
     cases.push(Case::new(
