@@ -27,7 +27,7 @@ pub struct Target<'a> {
 }
 
 /// Headers that ask a backend for another method than the one that was decided about.
-pub const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// Reads a request. A credential that is missing or cannot be one is no error here: what is public needs none.
 ///
@@ -43,7 +43,7 @@ pub fn ask<'a>(
     let (path, query) = target.target.split_once('?').unwrap_or((target.target, ""));
     let host = Host::parse(target.host).map_err(|_| Deny::AmbiguousHost)?;
     let method = Method::parse(target.method).ok_or(Deny::NoRoute)?;
-    if METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name)) {
+    if overrides_method(headers) {
         return Err(Deny::MethodOverride);
     }
     if holds_secret(query, brand) {
@@ -52,6 +52,19 @@ pub fn ask<'a>(
     let secret = credential(headers)
         .and_then(|secret| Presented::parse(secret, brand, gate.foreign()).map_err(Deny::Malformed));
     Ok(Ask { host: Some(host), method, path: Path::new(path), secret })
+}
+
+/// Whether a header asks the API for another method than the one that is decided about, also under a name that the API
+/// may take for one of those (`X_HTTP_Method_Override`: to a CGI they are the same).
+#[must_use]
+pub fn overrides_method(headers: &HeaderMap) -> bool {
+    let is_alias = |name: &str| {
+        name.starts_with('x')
+            && name.contains('_')
+            && METHOD_OVERRIDES.contains(&name.replace('_', "-").as_str())
+    };
+    METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
+        || headers.keys().any(|name| is_alias(name.as_str()))
 }
 
 /// The status of a refusal ahead of an API.

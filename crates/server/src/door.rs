@@ -13,7 +13,7 @@ use axum::{
 use keygate_authority::Origin;
 use keygate_gate::{
     Client,
-    http::{METHOD_OVERRIDES, credential, holds_secret, user_agent},
+    http::{credential, holds_secret, overrides_method, user_agent},
 };
 use keygate_model::{
     Action, Actor, Ask, Deny, Digest, Method, Path, Timestamp, Verdict,
@@ -114,7 +114,7 @@ async fn admit(
         // An absolute form names another host than `Host` may: which one was meant (SECURITY-BAR B26)?
         return Err(refuse(Deny::AmbiguousPath));
     }
-    if METHOD_OVERRIDES.iter().any(|name| parts.headers.contains_key(*name)) {
+    if overrides_method(&parts.headers) {
         return Err(refuse(Deny::MethodOverride));
     }
     // The query of a URL to purge is a page's, and its names are the site's. A secret of ours may not stand even there.
