@@ -15,6 +15,7 @@ pub mod log;
 mod metrics;
 pub mod outbox;
 mod patience;
+pub mod proxy;
 pub mod quota;
 pub mod router;
 pub mod serve;

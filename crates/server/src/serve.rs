@@ -50,7 +50,8 @@ pub async fn serve(listener: TcpListener, app: Arc<App>, stop: impl Future<Outpu
     app.settle_marks().await;
 }
 
-fn builder() -> Builder<TokioExecutor> {
+/// What every connection of a client may have.
+pub(crate) fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().header_read_timeout(None).max_buf_size(HEADERS_LEN_MAX).max_headers(HEADERS_MAX);
     builder
