@@ -18,7 +18,8 @@ use crate::{
 const LAUNCHES: usize = 7;
 
 /// What is asked for and answered: a small JSON object, and a page.
-const ANSWERS: [(&str, usize); 2] = [("proxy an answer of 100 bytes", 100), ("the same of 10 KiB", 10 * 1024)];
+const ANSWERS: [(&str, usize); 2] =
+    [("proxy an answer of 100 bytes", 100), ("the same of 10 KiB", 10 * 1024)];
 
 /// Measures, from core 1, where the upstream is too; the proxies run on core 0. Beside requests a second stands what
 /// each took of its core for a request, which a busy neighbour changes less.
@@ -31,11 +32,13 @@ pub fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
 }
 
 fn against_nginx(folder: &Path, what: &str, length: usize) -> anyhow::Result<Row> {
-    let answer = fs::canonicalize(folder)?.join("answer");
-    fs::write(&answer, "x".repeat(length))?;
-    let location = format!("open_file_cache max=10; location / {{ alias {}; }}", answer.display());
+    let root = fs::canonicalize(folder)?;
+    fs::write(root.join("answer"), "x".repeat(length))?;
+    let location =
+        format!("open_file_cache max=10; location / {{ root {}; try_files /answer =404; }}", root.display());
     let upstream = nginx(folder, "1", "upstream", &location, "")?;
-    let (mut ours, mut theirs, mut ours_cpu, mut theirs_cpu) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut theirs, mut ours_cpu, mut theirs_cpu) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAUNCHES {
         let outcome = run(&proxying(folder, upstream.address)?, requests())?;
         theirs.push(outcome.requests_per_second);
@@ -52,7 +55,10 @@ fn against_nginx(folder: &Path, what: &str, length: usize) -> anyhow::Result<Row
         yardstick: format!("{:.1} k/s, nginx alone", theirs / 1000.0),
         ratio: ours / theirs,
         bar: Bar::Least(0.8),
-        note: format!("{ours_cpu:.1} µs of the core a request, nginx {theirs_cpu:.1}: {:.2}", theirs_cpu / ours_cpu),
+        note: format!(
+            "{ours_cpu:.1} µs of the core a request, nginx {theirs_cpu:.1}: {:.2}",
+            theirs_cpu / ours_cpu
+        ),
     })
 }
 
@@ -65,9 +71,8 @@ fn requests() -> Requests {
 
 /// nginx as a proxy, as its manual has it for kept connections.
 fn proxying(folder: &Path, upstream: SocketAddr) -> anyhow::Result<Server> {
-    let kept = format!(
-        "upstream up {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}\n"
-    );
+    let kept =
+        format!("upstream up {{ server {upstream}; keepalive 128; keepalive_requests 1000000000; }}\n");
     let location = "location / { proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection \"\";\n\
         proxy_set_header Host $http_host; proxy_set_header X-Forwarded-For $remote_addr;\n\
         proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host; }";

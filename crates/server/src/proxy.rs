@@ -103,12 +103,12 @@ impl Proxy {
 /// proxy may say, what is about the connection and what is reserved is gone by then. The address is the client's: the
 /// peer's, or, if that is a trusted proxy, the one it names (with the peer's port).
 pub trait Guard:
-    Fn(&mut Parts, SocketAddr) -> Result<(), Response<axum::body::Body>> + Send + Sync + 'static
+    Fn(&mut Parts, SocketAddr) -> Result<(), Box<Response<axum::body::Body>>> + Send + Sync + 'static
 {
 }
 
 impl<F> Guard for F where
-    F: Fn(&mut Parts, SocketAddr) -> Result<(), Response<axum::body::Body>> + Send + Sync + 'static
+    F: Fn(&mut Parts, SocketAddr) -> Result<(), Box<Response<axum::body::Body>>> + Send + Sync + 'static
 {
 }
 

@@ -9,7 +9,12 @@ use std::{
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
-use super::{Timeouts, pool::Lease, stream::{Link, Visit}, wait::Wait};
+use super::{
+    Timeouts,
+    pool::Lease,
+    stream::{Link, Visit},
+    wait::Wait,
+};
 
 /// A request's body, on its way to the upstream.
 pub(super) struct Upload(Option<Flowing>);
@@ -143,16 +148,15 @@ impl Body for Upload {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let Some(Flowing { body, turns }) = &mut self.get_mut().0 else { return Poll::Ready(None) };
         ready!(turns.gate.poll(cx))?;
         let polled = Pin::new(&mut *body).poll_frame(cx);
         match &polled {
             Poll::Pending => turns.clients(),
-            Poll::Ready(Some(Ok(_))) if !body.is_end_stream() => turns.upstreams(turns.timeouts.idle_seconds),
+            Poll::Ready(Some(Ok(frame))) if !frame.is_trailers() && !body.is_end_stream() => {
+                turns.upstreams(turns.timeouts.idle_seconds);
+            }
             Poll::Ready(Some(Ok(_)) | None) => {
                 turns.gate.done();
                 turns.upstreams(turns.timeouts.answer_seconds);
@@ -197,10 +201,7 @@ impl Body for Download {
     type Data = Bytes;
     type Error = Broken;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         let (client, seconds_max) = (this.visit.wait(), this.idle_seconds);

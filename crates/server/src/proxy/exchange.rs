@@ -7,9 +7,8 @@ use std::{
 
 use axum::{
     http::{
-        HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header,
-        request::Parts,
-        uri::{Authority, PathAndQuery},
+        HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts,
+        uri::Authority,
     },
     response::IntoResponse as _,
 };
@@ -76,7 +75,7 @@ async fn forward<G: Guard>(
     target(&mut parts).map_err(refused)?;
     let asked = headers::scrub(&mut parts.headers, client.is_trusted, &shared.proxy.reserved);
     let from = SocketAddr::new(client.ip(&parts, shared), client.peer.port());
-    (shared.guard)(&mut parts, from)?;
+    (shared.guard)(&mut parts, from).map_err(|refusal| *refusal)?;
     let ours = prepare(&mut parts, asked, shared, client);
     let gate = (!body.is_end_stream()).then(|| Gate::new(parts.headers.contains_key(header::EXPECT)));
     let request = with_body(parts, body, gate.as_ref(), client, shared);
@@ -97,10 +96,10 @@ fn target(parts: &mut Parts) -> Result<(), Problem> {
     if !is_2 && parts.uri.authority().is_some() {
         return bad("Write the path alone in the request line, and the host in Host");
     }
-    let Some(path) = parts.uri.path_and_query().filter(|path| path.as_str().starts_with('/')) else {
+    let path = parts.uri.path_and_query().filter(|path| path.as_str().starts_with('/'));
+    let Some(path) = path.cloned() else {
         return bad("A path begins with /");
     };
-    let path: PathAndQuery = path.clone();
     host(parts, is_2)?;
     if is_2 {
         parts.headers.remove(header::EXPECT);
@@ -152,7 +151,12 @@ fn join_cookies(headers: &mut HeaderMap) {
 
 /// Says what has been seen, and asks the upstream for what the client asked for. The client's end of a tunnel, if it
 /// wants one.
-fn prepare<G: Guard>(parts: &mut Parts, asked: Asked, shared: &Shared<G>, client: &Client) -> Option<OnUpgrade> {
+fn prepare<G: Guard>(
+    parts: &mut Parts,
+    asked: Asked,
+    shared: &Shared<G>,
+    client: &Client,
+) -> Option<OnUpgrade> {
     let headers = &mut parts.headers;
     client.witness.lock().unwrap_or_else(PoisonError::into_inner).sign(headers, shared.proxy.via);
     if !shared.proxy.preserve_host || !headers.contains_key(header::HOST) {
@@ -218,9 +222,9 @@ fn pass(
     let headers = &mut parts.headers;
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
-    let is_chunked = headers.get(header::TRANSFER_ENCODING).is_none_or(|coding| {
-        coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked")
-    });
+    let is_chunked = headers
+        .get(header::TRANSFER_ENCODING)
+        .is_none_or(|coding| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked"));
     if lengths + codings > 1 || !is_chunked {
         tracing::warn!("the upstream's answer says twice or wrongly how its body ends");
         return Err(Problem::upstream_malformed());

@@ -3,7 +3,7 @@
 //!
 //! `docs/proxy.md` lists all of it, and the test that compares requests reads that list.
 
-use std::{fmt::Write as _, net::IpAddr};
+use std::{borrow::Cow, fmt::Write as _, net::IpAddr};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts};
 use keygate_model::Networks;
@@ -69,36 +69,32 @@ pub(super) struct Asked {
 /// Takes away what is about the connection, and of an untrusted sender what only a proxy may say, and `names`.
 pub(super) fn scrub(headers: &mut HeaderMap, is_trusted: bool, names: &[HeaderName]) -> Asked {
     let asked = asked(headers);
-    let nominated = nominated(headers);
-    let goes = |name: &str| {
-        HOP_BY_HOP.contains(&name)
-            || nominated.iter().any(|nominated| nominated == name)
-            || names.iter().any(|own| is_alias(name, own.as_str()))
-            || (!is_trusted && is_a_proxys(name))
-    };
-    // Most requests have nothing to be taken away.
-    if headers.keys().any(|name| goes(name.as_str())) {
-        let gone: Vec<_> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
-        for name in gone {
-            headers.remove(name);
-        }
-    }
+    take_away(headers, |name| {
+        names.iter().any(|own| is_alias(name, own.as_str())) || (!is_trusted && is_a_proxys(name))
+    });
     asked
 }
 
 /// Takes away what is about the upstream's connection.
 pub(super) fn scrub_answer(headers: &mut HeaderMap) {
+    take_away(headers, |_| false);
+}
+
+/// Takes away what is about the connection, and what else `goes`. Most messages have nothing of it.
+fn take_away(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
     let nominated = nominated(headers);
-    for name in nominated {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
+    let goes = |name: &str| {
+        HOP_BY_HOP.contains(&name) || nominated.iter().any(|nominated| nominated == name) || goes(name)
+    };
+    let gone: Vec<_> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
+    for name in gone {
         headers.remove(name);
     }
 }
 
 fn asked(headers: &HeaderMap) -> Asked {
-    let upgrades = headers.contains_key(header::UPGRADE) && has_option(headers, &header::CONNECTION, "upgrade");
+    let upgrades =
+        headers.contains_key(header::UPGRADE) && has_option(headers, &header::CONNECTION, "upgrade");
     let websocket = upgrades && has_option(headers, &header::UPGRADE, "websocket");
     let trailers = headers.contains_key(header::TE) && has_option(headers, &header::TE, "trailers");
     Asked { websocket, trailers }
@@ -128,10 +124,13 @@ fn is_a_proxys(name: &str) -> bool {
     if !matches!(name.as_bytes().first(), Some(b'x' | b'f' | b'c' | b't')) {
         return false;
     }
-    let plain = name.replace('_', "-");
-    ONLY_A_PROXY_SAYS.contains(&plain.as_str())
-        || plain.starts_with("x-forwarded-")
+    let plain = match name.contains('_') {
+        true => Cow::Owned(name.replace('_', "-")),
+        false => Cow::Borrowed(name),
+    };
+    plain.starts_with("x-forwarded-")
         || plain.starts_with("x-original-")
+        || ONLY_A_PROXY_SAYS.contains(&plain.as_ref())
 }
 
 /// Whether both are one to an upstream that makes variables of names, where `_` and `-` are the same.

@@ -1,4 +1,7 @@
 //! The connections' streams: what moves on them is noted in their waits, and a client's bytes are read along.
+//!
+//! Neither writes from several buffers at once, so hyper copies a body behind its head: for a small answer that costs a
+//! tenth less of a core (measured).
 
 use std::{
     io,
@@ -132,20 +135,6 @@ impl AsyncWrite for Client {
         Poll::Ready(written)
     }
 
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
-        self.link.wait.moved();
-        Poll::Ready(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -201,20 +190,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Upstream<S> {
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
         self.wait.moved();
         Poll::Ready(written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, slices));
-        self.wait.moved();
-        Poll::Ready(written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

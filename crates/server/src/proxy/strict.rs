@@ -26,7 +26,9 @@ enum At {
     Chunks(Chunks),
     /// No HTTP/1 from here on: HTTP/2, a tunnel, or what hyper refuses anyway.
     Opaque,
-    Refused { in_body: bool },
+    Refused {
+        in_body: bool,
+    },
 }
 
 /// What is next in a chunked body.

@@ -45,7 +45,8 @@ pub(super) fn open<G: Guard>(
 }
 
 async fn pump(ours: OnUpgrade, theirs: OnUpgrade, lease: Lease, open: watch::Receiver<()>) {
-    let upgraded: Result<(Upgraded, Upgraded), hyper::Error> = async { Ok((ours.await?, theirs.await?)) }.await;
+    let upgraded: Result<(Upgraded, Upgraded), hyper::Error> =
+        async { Ok((ours.await?, theirs.await?)) }.await;
     let done = match upgraded {
         Ok((client, upstream)) => {
             let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));

@@ -145,9 +145,17 @@ mod tests {
         ] {
             assert_eq!(why(text), None, "{text}");
         }
-        for text in
-            ["", "127.0.0.1:3000", "http://", "http://a/b", "http://a?b", "ftp://a", "unix:a", "http://u@a", "/"]
-        {
+        for text in [
+            "",
+            "127.0.0.1:3000",
+            "http://",
+            "http://a/b",
+            "http://a?b",
+            "ftp://a",
+            "unix:a",
+            "http://u@a",
+            "/",
+        ] {
             assert!(why(text).is_some(), "{text}");
         }
     }

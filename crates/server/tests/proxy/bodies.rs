@@ -72,7 +72,8 @@ async fn a_body_that_is_not_wanted_is_not_asked_for() {
     let proxy = Served::before(upstream.address).await;
     for path in ["/", "/refused"] {
         let mut client = Client::of(proxy.address).await;
-        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
         client.send(head).await;
         let answer = within(client.answer()).await.unwrap();
         assert_eq!(answer.text(), "no", "{}", answer.start);

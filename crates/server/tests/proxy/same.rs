@@ -50,10 +50,7 @@ async fn both_ways(upstream: &Upstream, proxy: &Served, requests: &[Vec<u8>]) {
         direct_seen.iter().map(request).collect::<Vec<_>>(),
         proxied_seen.iter().map(request).collect::<Vec<_>>()
     );
-    assert_eq!(
-        direct.iter().map(answer).collect::<Vec<_>>(),
-        proxied.iter().map(answer).collect::<Vec<_>>()
-    );
+    assert_eq!(direct.iter().map(answer).collect::<Vec<_>>(), proxied.iter().map(answer).collect::<Vec<_>>());
 }
 
 const HEADERS: &str = "Host: api.example:81\r\nUser-Agent: x\r\nAccept: a\r\nAccept: b, c\r\nX-Odd: \"\u{e9}\"  y\r\n\
@@ -82,7 +79,8 @@ fn post(body: &[u8], is_chunked: bool, more: &str) -> Vec<u8> {
         true => "Transfer-Encoding: chunked".to_owned(),
         false => format!("Content-Length: {}", body.len()),
     };
-    let mut request = format!("POST /a/b%20c?d=%2F&e HTTP/1.1\r\n{HEADERS}{more}{framing}\r\n\r\n").into_bytes();
+    let mut request =
+        format!("POST /a/b%20c?d=%2F&e HTTP/1.1\r\n{HEADERS}{more}{framing}\r\n\r\n").into_bytes();
     match is_chunked {
         true => request.extend_from_slice(&chunked(body, "")),
         false => request.extend_from_slice(body),
@@ -140,17 +138,24 @@ async fn a_get_may_have_a_body() {
 #[tokio::test]
 async fn announced_trailers_are_the_same() {
     let upstream = Upstream::answering(|_| {
-        let head = "HTTP/1.1 200 OK\r\nDate: now\r\nTrailer: X-Sum, X-Other\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let head =
+            "HTTP/1.1 200 OK\r\nDate: now\r\nTrailer: X-Sum, X-Other\r\nTransfer-Encoding: chunked\r\n\r\n";
         let mut answer = head.as_bytes().to_vec();
         answer.extend_from_slice(&chunked(b"answer", "X-Sum: 2\r\nX-Other: 3\r\n"));
         answer
     })
     .await;
     let proxy = Served::before(upstream.address).await;
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head =
+        "POST / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut request = head.as_bytes().to_vec();
     request.extend_from_slice(&chunked(b"body", "X-Sum: 1\r\n"));
-    both_ways(&upstream, &proxy, &[request]).await;
+    both_ways(&upstream, &proxy, &[request.clone(), request]).await;
+    assert_eq!(
+        *upstream.connections.lock().unwrap(),
+        2,
+        "one of each way: a body with trailers is whole too"
+    );
 }
 
 #[tokio::test]

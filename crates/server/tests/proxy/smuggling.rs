@@ -26,8 +26,12 @@ async fn what_two_may_read_differently_is_refused() {
     let proxy = Served::before(upstream.address).await;
     let chunked = "0\r\n\r\n";
     for request in [
-        format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"),
-        format!("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n{chunked}"),
+        format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}"
+        ),
+        format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n{chunked}"
+        ),
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na".to_owned(),
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na".to_owned(),
         "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\na".to_owned(),
@@ -126,7 +130,9 @@ async fn pipelined_requests_are_answered_in_order_up_to_the_bad_one() {
     let proxy = Served::before(upstream.address).await;
     let mut client = Client::of(proxy.address).await;
     let plain = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
-    client.send(format!("{}{}GET /3 HTTP/1.1\r\nHost: x\n\r\n{}", plain("/1"), plain("/2"), plain("/4"))).await;
+    client
+        .send(format!("{}{}GET /3 HTTP/1.1\r\nHost: x\n\r\n{}", plain("/1"), plain("/2"), plain("/4")))
+        .await;
     for path in ["/1", "/2"] {
         assert!(within(client.answer()).await.unwrap().text().contains(path));
     }

@@ -143,11 +143,11 @@ pub(crate) fn impatient() -> Timeouts {
     }
 }
 
-fn guard(parts: &mut Parts, from: SocketAddr) -> Result<(), Response<Body>> {
+fn guard(parts: &mut Parts, from: SocketAddr) -> Result<(), Box<Response<Body>>> {
     if parts.uri.path() == "/refused" {
         let mut refusal = Response::new(Body::from("no"));
         *refusal.status_mut() = axum::http::StatusCode::FORBIDDEN;
-        return Err(refusal);
+        return Err(Box::new(refusal));
     }
     if parts.headers.contains_key("fastly-key") {
         parts.headers.remove("fastly-key");

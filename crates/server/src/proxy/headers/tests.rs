@@ -20,7 +20,8 @@ fn left(headers: &[(&str, &str)], is_trusted: bool, names: &[HeaderName]) -> Vec
 
 #[test]
 fn what_is_about_the_connection_goes() {
-    let sent = [("connection", "close, X-Own"), ("x-own", "1"), ("keep-alive", "5"), ("te", "gzip"), ("a", "b")];
+    let sent =
+        [("connection", "close, X-Own"), ("x-own", "1"), ("keep-alive", "5"), ("te", "gzip"), ("a", "b")];
     assert_eq!(left(&sent, false, &[]), ["a"]);
     assert_eq!(left(&[("proxy-authorization", "x"), ("trailer", "x")], true, &[]), ["trailer"]);
 }
@@ -56,13 +57,15 @@ fn what_only_proxies_say_goes_unless_a_proxy_said_it() {
 #[test]
 fn names_that_are_the_guards_go_in_both_spellings() {
     let own = [HeaderName::from_static("x-auth-subject")];
-    let sent = [("x-auth-subject", "1"), ("X_Auth_Subject", "1"), ("x-auth_subject", "1"), ("x-auth-token", "1")];
+    let sent =
+        [("x-auth-subject", "1"), ("X_Auth_Subject", "1"), ("x-auth_subject", "1"), ("x-auth-token", "1")];
     assert_eq!(left(&sent, true, &own), ["x-auth-token"]);
 }
 
 #[test]
 fn only_a_websocket_is_an_upgrade() {
-    let asks = |upgrade, connection| asked(&parts(&[("upgrade", upgrade), ("connection", connection)]).headers);
+    let asks =
+        |upgrade, connection| asked(&parts(&[("upgrade", upgrade), ("connection", connection)]).headers);
     assert!(asks("WebSocket", "keep-alive, Upgrade").websocket);
     assert!(!asks("h2c", "Upgrade, HTTP2-Settings").websocket);
     assert!(!asks("websocket", "keep-alive").websocket);
