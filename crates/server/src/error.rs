@@ -230,6 +230,21 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, unsure.code(), why).retry_after(1)
     }
 
+    /// The proxy cannot connect to its upstream.
+    pub(crate) fn upstream_unreachable() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The upstream cannot be reached")
+    }
+
+    /// What came from the proxy's upstream was no answer.
+    pub(crate) fn upstream_malformed() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_malformed", "The upstream gave no proper answer")
+    }
+
+    /// The proxy's upstream took too long.
+    pub(crate) fn upstream_timeout() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The upstream took too long")
+    }
+
     /// The body.
     fn body(&self) -> Value {
         let mut body = Map::new();

@@ -15,6 +15,7 @@ mod metrics;
 pub mod openapi_import;
 pub mod outbox;
 mod patience;
+pub mod proxy;
 pub mod quota;
 mod request_id;
 pub mod router;
