@@ -39,10 +39,13 @@ pub enum Way {
     Haproxy,
     /// Envoy and the Kubernetes Gateway API, `ext_authz` over HTTP (CONVENTIONS §4b, §4c).
     Envoy,
+    /// Keygate's own proxy, which asks in its own process and has no URL.
+    #[serde(skip)]
+    Proxy,
 }
 
 impl Way {
-    /// All of them.
+    /// All that are asked over a URL.
     pub const ALL: [Self; 5] = [Self::Nginx, Self::Traefik, Self::Caddy, Self::Haproxy, Self::Envoy];
 
     /// What settings and metrics call it.
@@ -54,6 +57,7 @@ impl Way {
             Self::Caddy => "caddy",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
+            Self::Proxy => "proxy",
         }
     }
 
@@ -66,6 +70,7 @@ impl Way {
             Self::Caddy => "/authz/caddy",
             Self::Haproxy => "/authz/haproxy",
             Self::Envoy => "/authz/envoy",
+            Self::Proxy => "",
         }
     }
 
@@ -106,6 +111,11 @@ impl Peer {
             Self::Local => None,
         }
     }
+}
+
+/// What whoever is refused is answered.
+pub(crate) fn refusal(way: Way, outcome: Outcome) -> Response<Body> {
+    answer::render(way, outcome)
 }
 
 /// What is served at an address.

@@ -37,7 +37,7 @@ pub(super) fn target<'r, B>(way: Way, request: &'r Request<B>, doorway: &Doorway
         Way::Traefik | Way::Caddy | Way::Haproxy => {
             (&OF_FORWARDERS[..2], &[&OF_ORIGINALS, &OF_FORWARDERS[2..]])
         }
-        Way::Envoy => (&[], &[&OF_ORIGINALS, &OF_FORWARDERS]),
+        Way::Envoy | Way::Proxy => (&[], &[&OF_ORIGINALS, &OF_FORWARDERS]),
     };
     unambiguous(headers, own, foreign)?;
     let client = client(headers, doorway);
@@ -56,7 +56,7 @@ pub(super) fn target<'r, B>(way: Way, request: &'r Request<B>, doorway: &Doorway
             let of = |name| one(headers, name).and_then(|value| value.ok_or(Odd::Misconfigured));
             (of(&FORWARDED_HOST)?, of(&FORWARDED_METHOD)?, of(&FORWARDED_URI)?)
         }
-        Way::Envoy => {
+        Way::Envoy | Way::Proxy => {
             let host = match one(headers, &header::HOST)? {
                 Some(host) => host,
                 None => request.uri().authority().map(|name| name.as_str()).ok_or(Odd::Misconfigured)?,
