@@ -3,6 +3,7 @@
 pub(crate) mod authorizations;
 pub(crate) mod automation_tokens;
 pub(crate) mod customers;
+pub(crate) mod denials;
 mod document;
 pub(crate) mod events;
 pub(crate) mod factor;

@@ -6,10 +6,12 @@ mod client;
 mod customer;
 mod demo;
 mod event;
+mod explain;
 mod import;
 mod login;
 mod manual;
 mod output;
+mod policy;
 mod serve;
 mod service;
 mod token;
@@ -31,8 +33,8 @@ use crate::{
 #[derive(Parser)]
 #[command(name = "keygate", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "customer, user, service and audit are for the operator and work on the database (--db).\n\
-                        login, logout, whoami, token, automation-token and event ask a running server (--url)."
+    after_help = "customer, user, service, policy and audit are for the operator and work on the database (--db).\n\
+                        login, logout, whoami, token, automation-token, event and explain ask a running server (--url)."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -57,6 +59,9 @@ enum Command {
     /// Services: what tokens can be limited to
     #[command(subcommand)]
     Service(service::Command),
+    /// Policies: what protected APIs are, and who may do what there
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -80,6 +85,9 @@ enum Command {
     /// The audit log, over the API
     #[command(subcommand)]
     Event(event::Command),
+    /// Why a request was refused, by the id that came with the refusal
+    #[command(after_help = "Example:\n  keygate explain 8cTt…")]
+    Explain(explain::Explain),
     /// Print a script that completes commands in a shell
     #[command(after_help = "Example:\n  keygate completions bash > /etc/bash_completion.d/keygate")]
     Completions(manual::Completions),
@@ -165,6 +173,7 @@ impl Command {
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),
+            Self::Policy(command) => command.run(),
             Self::Audit(command) => command.run(),
             Self::Login(login) => login.run(),
             Self::Logout(logout) => logout.run(),
@@ -172,6 +181,7 @@ impl Command {
             Self::Token(command) => command.run(),
             Self::AutomationToken(command) => command.run(),
             Self::Event(command) => command.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

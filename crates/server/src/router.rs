@@ -12,8 +12,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     api::{
-        authorizations, automation_tokens, customers, events, factor, health, iam, invitations, openapi,
-        purge, services, sudo, tokens, users, verify, versions, well_known,
+        authorizations, automation_tokens, customers, denials, events, factor, health, iam, invitations,
+        openapi, purge, services, sudo, tokens, users, verify, versions, well_known,
     },
     app::App,
     door,
@@ -140,6 +140,7 @@ fn services_rows() -> Vec<Row> {
 /// The log, health, and what describes this API.
 fn about_rows() -> Vec<Row> {
     vec![
+        ("GET /denials/{denial}", get(denials::show)),
         ("GET /events", get(events::list)),
         ("GET /events/{event}", get(events::show)),
         ("GET /realms/fastly/.well-known/openid-configuration", get(well_known::openid_configuration)),

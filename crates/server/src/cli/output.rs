@@ -1,6 +1,6 @@
 //! What the command line prints: to standard output what was asked for, to standard error what went wrong.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
 use clap::builder::styling::{AnsiColor, Style};
 use serde_json::Value;
@@ -57,6 +57,23 @@ pub(in crate::cli) fn fields(fields: &[(&str, String)]) {
 /// Says something beside what was asked for, to standard error.
 pub(in crate::cli) fn note(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Asks on a terminal; elsewhere, and where a program reads, the answer is no, with the way to say yes.
+pub(in crate::cli) fn agreed(question: &str, for_a_program: bool) -> io::Result<bool> {
+    let stdin = io::stdin();
+    if for_a_program || !stdin.is_terminal() {
+        note("Nothing was done. To do it: the same command with --yes");
+        return Ok(false);
+    }
+    note(format_args!("{question} [y/N]"));
+    let mut answer = String::new();
+    stdin.lock().read_line(&mut answer)?;
+    let agreed = ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());
+    if !agreed {
+        note("Nothing was done.");
+    }
+    Ok(agreed)
 }
 
 /// Says what went wrong, and why.

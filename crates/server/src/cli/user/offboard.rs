@@ -1,7 +1,5 @@
 //! `keygate user offboard`: a person goes, and what runs on their tokens does not stop.
 
-use std::io::{BufRead as _, IsTerminal as _};
-
 use anyhow::bail;
 use clap::Args;
 use keygate_authority::{token::Used, user::Row};
@@ -48,7 +46,7 @@ impl Offboard {
         }
         if !self.yes {
             self.preview(&person, &tokens, &convert);
-            if !self.agreed(&login)? {
+            if !output::agreed(&format!("Remove {login}?"), self.shown.json)? {
                 return Ok(());
             }
         }
@@ -104,23 +102,6 @@ impl Offboard {
                 person.role
             ));
         }
-    }
-
-    /// Asks on a terminal; elsewhere the answer is no, with the way to say yes.
-    fn agreed(&self, login: &Login) -> anyhow::Result<bool> {
-        let stdin = std::io::stdin();
-        if self.shown.json || !stdin.is_terminal() {
-            output::note(format_args!("Nothing was done. To do it: the same command with --yes"));
-            return Ok(false);
-        }
-        output::note(format_args!("Remove {login}? [y/N]"));
-        let mut answer = String::new();
-        stdin.lock().read_line(&mut answer)?;
-        let agreed = ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());
-        if !agreed {
-            output::note(format_args!("Nothing was done."));
-        }
-        Ok(agreed)
     }
 }
 
