@@ -294,3 +294,6 @@ fn denied(answer: Response<String>) -> CheckResponse {
         dynamic_metadata: None,
     }
 }
+
+#[cfg(test)]
+mod tests;
