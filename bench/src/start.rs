@@ -53,22 +53,23 @@ impl Server {
         anyhow::bail!("keygate ended before it served")
     }
 
-    /// Starts the bare yardstick the same way.
+    /// Starts a yardstick of ours the same way.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn bare() -> anyhow::Result<Self> {
+    pub fn yardstick(name: &str) -> anyhow::Result<Self> {
         let address: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(beside("bare200")?).arg(address.port().to_string());
-        let server = Self { child: command.spawn().context("bare200 cannot be started")?, address };
+        command.args(["-c", "0"]).arg(beside(name)?).arg(address.port().to_string());
+        let server =
+            Self { child: command.spawn().with_context(|| format!("{name} cannot be started"))?, address };
         for _ in 0..200 {
             if TcpStream::connect(address).is_ok() {
                 return Ok(server);
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        anyhow::bail!("bare200 does not answer")
+        anyhow::bail!("{name} does not answer")
     }
 
     /// Its process id.
