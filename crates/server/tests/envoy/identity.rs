@@ -105,3 +105,15 @@ async fn names_with_underscores_do_not_reach_the_api(kind: Kind) {
     }
 }
 each_kind!(names_with_underscores_do_not_reach_the_api);
+
+/// For an access log, or another filter; here for a header that shows it.
+#[tokio::test(flavor = "multi_thread")]
+async fn envoy_is_told_in_metadata_too() {
+    let house = House::new();
+    let shown = "route: { cluster: api }
+                          response_headers_to_add:
+                            - header: { key: x-told, value: \"%DYNAMIC_METADATA(envoy.filters.http.ext_authz:token_id)%\" }";
+    let edge = Edge::with(Kind::Grpc, &house, &[("route: { cluster: api }", shown)]).await;
+    let answer = Ask::get("/orders/1").key(&house.token.secret).send(edge.address).await;
+    assert_eq!(answer.header("X-Told"), Some(house.token.id.as_str()), "{answer:?}");
+}

@@ -13,6 +13,7 @@ mod witness;
 
 mod denials;
 mod direct;
+mod files;
 mod identity;
 mod networks;
 mod outage;
