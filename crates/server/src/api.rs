@@ -10,6 +10,7 @@ pub(crate) mod factor;
 pub(crate) mod health;
 pub(crate) mod iam;
 pub(crate) mod invitations;
+pub(crate) mod oauth;
 pub(crate) mod openapi;
 mod page;
 pub(crate) mod purge;

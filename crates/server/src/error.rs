@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use keygate_authority::{Fault, LoginRefusal};
+use keygate_gate::http::status;
 use keygate_model::{Deny, Policy, Timestamp, TokenId, Unsure};
 use serde_json::{Map, Value};
 
@@ -121,8 +122,7 @@ impl Problem {
 
     /// What a refusal answers ahead of a protected API, where another host's routes are meant than Keygate's own.
     pub(crate) fn denied_ahead(deny: Deny, policy: &Policy) -> Self {
-        let forbidden =
-            |detail: &str| Self::new(StatusCode::FORBIDDEN, deny.code(), NOT_AUTHORIZED).detail(detail);
+        let forbidden = |detail: &str| Self::new(status(deny), deny.code(), NOT_AUTHORIZED).detail(detail);
         match deny {
             Deny::NoRoute => forbidden("No policy names this host, method and path"),
             Deny::Unclassified => forbidden(

@@ -12,6 +12,7 @@ mod error;
 mod json;
 pub mod log;
 mod metrics;
+pub mod openapi_import;
 pub mod outbox;
 mod patience;
 pub mod quota;

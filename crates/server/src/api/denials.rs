@@ -44,7 +44,7 @@ fn explained(app: &App, id: &str, denial: &Denial, token: &Row, role: &str) -> V
         Access::Public | Access::Unclassified => None,
     });
     let code = CODES.get(usize::from(denial.reason)).copied().unwrap_or("other");
-    let (rule, value, grant) = rule(&policy, code, denial, token, (action, role));
+    let (rule, value, grant) = Case { policy: &policy, denial, token, role, action }.words(code);
     json!({
         "id": id,
         "at": time(denial.at),
@@ -69,88 +69,93 @@ fn route(policy: &Policy, wanted: u32) -> Option<(&str, &Route)> {
     routes.find(|(host, route)| number(host, route) == wanted)
 }
 
+/// What is known of a refusal, for its words.
+struct Case<'a> {
+    policy: &'a Policy,
+    denial: &'a Denial,
+    token: &'a Row,
+    role: &'a str,
+    action: Option<Action>,
+}
+
 /// The rule that refused, the value that it looked at, and the smallest grant that would have been enough.
-fn rule(
-    policy: &Policy,
-    code: &str,
-    denial: &Denial,
-    token: &Row,
-    (action, role): (Option<Action>, &str),
-) -> (&'static str, Value, String) {
-    let named = action.map_or("the action", |action| policy.name(action));
-    let service = ServiceId::from_bytes(denial.value);
-    let none = |what: &str| what.to_owned();
+type Words = (&'static str, Value, String);
+
+impl Case<'_> {
+    fn words(&self, code: &str) -> Words {
+        let service = ServiceId::from_bytes(self.denial.value);
+        match code {
+            "insufficient_scope" | "read_only" => self.scope(),
+            "insufficient_role" => self.role(),
+            "service_not_granted" => (
+                "the token, and whoever it is bound to, must not be limited to other services",
+                service.to_string().into(),
+                format!("a token for the service {service}, of somebody who is given it"),
+            ),
+            "insufficient_permission" => (
+                "what the owner was given on the service must contain the action",
+                service.to_string().into(),
+                format!("more on the service {service}, for example full"),
+            ),
+            "service_limited" => (
+                "the route names no service, so a token that is limited to services may not use it",
+                self.token.services.listed().iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+                "a token for all services, of somebody who is limited to none".to_owned(),
+            ),
+            "ip_not_allowed" => {
+                let ip = Ipv6Addr::from(self.denial.value).to_canonical();
+                let rule = "the client must be in one of the account's networks";
+                (rule, ip.to_string().into(), format!("{ip} in ip_whitelist"))
+            }
+            "token_unknown" => {
+                let revoked = self.token.revoked_at;
+                let grant = if revoked.is_some() {
+                    "a new token: this one was revoked"
+                } else {
+                    "nothing: it is there now"
+                };
+                ("there must be such a token", revoked.map(time).into(), grant.to_owned())
+            }
+            _ => {
+                let (rule, grant) = plain(code);
+                (rule, Value::Null, grant.to_owned())
+            }
+        }
+    }
+
+    fn scope(&self) -> Words {
+        let grant = self.action.and_then(|action| self.policy.smallest_scope(action)).map_or_else(
+            || "no scope contains the action: one must be defined in a policy".to_owned(),
+            |scope| format!("a token with the scope {scope}"),
+        );
+        ("the token's scope must contain the action", self.token.scope.clone().into(), grant)
+    }
+
+    fn role(&self) -> Words {
+        let grant = self.action.and_then(|action| self.policy.smallest_role(action)).map_or_else(
+            || "no role contains the action: one must be defined in a policy".to_owned(),
+            |role| format!("the role {role}"),
+        );
+        ("the role of the token's owner must contain the action", self.role.into(), grant)
+    }
+}
+
+/// The rule and the grant of what has no value.
+fn plain(code: &str) -> (&'static str, &'static str) {
     match code {
-        "insufficient_scope" | "read_only" => (
-            "the token's scope must contain the action",
-            token.scope.clone().into(),
-            action.and_then(|action| policy.smallest_scope(action)).map_or_else(
-                || format!("no scope contains {named}: one must be defined in a policy"),
-                |scope| format!("a token with the scope {scope}"),
-            ),
-        ),
-        "insufficient_role" => (
-            "the role of the token's owner must contain the action",
-            role.into(),
-            action.and_then(|action| policy.smallest_role(action)).map_or_else(
-                || format!("no role contains {named}: one must be defined in a policy"),
-                |role| format!("the role {role}"),
-            ),
-        ),
-        "service_not_granted" => (
-            "the token, and whoever it is bound to, must not be limited to other services",
-            service.to_string().into(),
-            format!("a token for the service {service}, of somebody who is given it"),
-        ),
-        "insufficient_permission" => (
-            "what the owner was given on the service must contain the action",
-            service.to_string().into(),
-            format!("more on the service {service}, for example full"),
-        ),
-        "service_limited" => (
-            "the route names no service, so a token that is limited to services may not use it",
-            token.services.listed().iter().map(ToString::to_string).collect::<Vec<_>>().into(),
-            none("a token for all services, of somebody who is limited to none"),
-        ),
         "service_not_found" => (
             "the service that the path names must be one of the account",
-            Value::Null,
-            none("the id of a service of this account in the path"),
+            "the id of a service of this account in the path",
         ),
-        "ip_not_allowed" => {
-            let ip = Ipv6Addr::from(denial.value).to_canonical();
-            (
-                "the client must be in one of the account's networks",
-                ip.to_string().into(),
-                format!("{ip} in ip_whitelist"),
-            )
+        "token_expired" => ("the token must be alive", "a new token"),
+        "owner_disabled" => ("the token's owner must be active", "a token of somebody who is"),
+        "unclassified" => {
+            ("somebody must have said what the route is", "an action for the route, in its policy")
         }
-        "token_expired" => ("the token must be alive", Value::Null, none("a new token")),
-        "token_unknown" => (
-            "there must be such a token",
-            token.revoked_at.map(time).into(),
-            none(if token.revoked_at.is_some() {
-                "a new token: this one was revoked"
-            } else {
-                "nothing: it is there now"
-            }),
-        ),
-        "owner_disabled" => {
-            ("the token's owner must be active", Value::Null, none("a token of somebody who is"))
-        }
-        "unclassified" => (
-            "somebody must have said what the route is",
-            Value::Null,
-            none("an action for the route, in its policy"),
-        ),
-        "no_rule" => ("a policy must name host, method and path", Value::Null, none("a route in a policy")),
+        "no_rule" => ("a policy must name host, method and path", "a route in a policy"),
         "sudo_required" | "interactive_only" => {
-            ("a password must have been shown lately", Value::Null, none("POST /sudo with the token"))
+            ("a password must have been shown lately", "POST /sudo with the token")
         }
-        _ => (
-            "the request must be one that can be decided",
-            Value::Null,
-            none("none: see the code in the docs"),
-        ),
+        _ => ("the request must be one that can be decided", "none: see the code in the docs"),
     }
 }

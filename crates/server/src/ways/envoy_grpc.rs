@@ -18,6 +18,7 @@ use axum::{
 };
 use bytes::Bytes;
 use hyper::body::Incoming;
+use keygate_gate::http::METHOD_OVERRIDES;
 use keygate_model::Deny;
 use prost::Message;
 use tonic::{Code, server::Grpc};
@@ -31,7 +32,7 @@ use super::{
     identity::{Headers, NAMES},
     question::{self, Outcome, Target},
 };
-use crate::{app::App, door::METHOD_OVERRIDES};
+use crate::app::App;
 
 mod messages;
 
