@@ -4,7 +4,6 @@
 //! learns what was missing and how to mend it. The inner error goes to the log alone.
 
 use axum::{
-    body::Body,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -157,7 +156,7 @@ impl Problem {
     }
 
     /// The answer ahead of a protected API: as RFC 9457 has it, and small.
-    pub(crate) fn ahead(self, id: Option<&str>, with_body: bool) -> Response {
+    pub(crate) fn ahead(self, id: Option<&str>, with_body: bool) -> axum::http::Response<String> {
         let body = if with_body {
             let mut body = Map::new();
             body.insert("title".to_owned(), self.msg.into());
@@ -165,11 +164,11 @@ impl Problem {
             body.insert("code".to_owned(), self.code.into());
             self.detail.map(|detail| body.insert("detail".to_owned(), detail.into()));
             id.map(|id| body.insert("id".to_owned(), id.into()));
-            Body::from(Value::from(body).to_string())
+            Value::from(body).to_string()
         } else {
-            Body::empty()
+            String::new()
         };
-        let mut response = Response::new(body);
+        let mut response = axum::http::Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if with_body {
