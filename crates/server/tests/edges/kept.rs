@@ -26,7 +26,9 @@ fn haproxy_keeps_its_connections_to_the_gate() {
 /// A thousand requests over one connection, let in and refused.
 fn keeps_its_connections(kind: Kind) {
     let site = Site::new(kind);
-    let good = site.house.bytes(&asking("GET /orders/1", &["Fastly-Key: {good}"]));
+    // With a body, which is the API's and not the gate's.
+    let post = asking("POST /orders/1", &["Fastly-Key: {good}", "Content-Length: 3"]);
+    let good = site.house.bytes(&format!("{post}a=b"));
     let none = site.house.bytes(&asking("GET /orders/1", &[]));
     let mut stream = wire::connect_from(Ipv4Addr::LOCALHOST, site.edge.at);
     for round in 0..500 {
@@ -36,6 +38,7 @@ fn keeps_its_connections(kind: Kind) {
         }
     }
     assert_eq!(site.relay.take(kind).len(), 1000, "every request is asked about");
+    assert!(site.api.take().iter().all(|hit| hit.bytes.ends_with(b"a=b")), "the API gets the body");
     let connections = site.relay.connections();
     assert!(connections <= CONNECTIONS_MAX, "{connections} connections for 1000 questions");
 }
