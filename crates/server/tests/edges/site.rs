@@ -1,6 +1,6 @@
 //! A proxy in front of a recording API, a gate that it asks, and what must hold whatever a client sends.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
 
 use keygate_server::ways::identity::NAMES;
 
@@ -15,7 +15,7 @@ use crate::{
 
 /// Everything that a request meets.
 pub(crate) struct Site {
-    pub(crate) house: House,
+    pub(crate) house: Arc<House>,
     pub(crate) api: Recorder,
     pub(crate) relay: Relay,
     pub(crate) edge: Edge,
@@ -46,9 +46,19 @@ impl Site {
         Self::with(kind, |file| file)
     }
 
+    /// One for each of these, at one gate.
+    pub(crate) fn each(kinds: [Kind; 3]) -> [Self; 3] {
+        let house = Arc::new(House::new());
+        kinds.map(|kind| Self::at(&house, kind, |file| file))
+    }
+
     /// With an edge whose file has more in it.
     pub(crate) fn with(kind: Kind, edit: impl Fn(String) -> String) -> Self {
-        let (house, api) = (House::new(), Recorder::start());
+        Self::at(&Arc::new(House::new()), kind, edit)
+    }
+
+    fn at(house: &Arc<House>, kind: Kind, edit: impl Fn(String) -> String) -> Self {
+        let (house, api) = (Arc::clone(house), Recorder::start());
         let relay = Relay::start(free_address(), &house.socket(kind.way()));
         let edge = Edge::start(kind, house.home.path(), &Where::Tcp(relay.at), api.at, edit);
         Self { house, api, relay, edge }
