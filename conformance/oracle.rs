@@ -7,7 +7,7 @@ use keygate_model::{authorization::Permission, token::Kind, user::UserState};
 
 use crate::cases::{Answer, Caller, Facts, Owner, Token, What};
 
-const READS: [&str; 14] = [
+const READS: [&str; 15] = [
     "token:read",
     "token:read_any",
     "token:read_self",
@@ -22,6 +22,7 @@ const READS: [&str; 14] = [
     "authorization:read",
     "role:read",
     "billing:read",
+    "token:introspect",
 ];
 /// What concerns one service, or nothing but the token that asks and its kind. All else is about the whole account.
 const NARROW: [&str; 17] = [
@@ -44,7 +45,7 @@ const NARROW: [&str; 17] = [
     "automation_token:mint",
 ];
 /// What everybody may do by their role.
-const EVERYBODYS: [&str; 15] = [
+const EVERYBODYS: [&str; 16] = [
     "token:create",
     "token:read",
     "token:revoke",
@@ -60,6 +61,7 @@ const EVERYBODYS: [&str; 15] = [
     "customer:read_self",
     "service:list",
     "service:read",
+    "token:introspect",
 ];
 /// What leads to having a second factor, and what a token may always do about itself.
 const WITHOUT_FACTOR: [&str; 6] = [
@@ -78,7 +80,7 @@ const NO_MACHINES: [&str; 5] =
     ["token:create", "sudo:start", "password:change", "password:reset", "invitation:create"];
 const FOR_PEOPLE: [&str; 3] = ["factor:enrol", "factor:disable", "customer:delete"];
 const MINT: &str = "automation_token:mint";
-const SCOPES: [&str; 5] = ["global", "global:read", "purge_select", "purge_all", MINT];
+const SCOPES: [&str; 6] = ["global", "global:read", "purge_select", "purge_all", "introspect", MINT];
 const ROLES: [&str; 4] = ["superuser", "engineer", "billing", "user"];
 
 /// The answer that must come.
@@ -182,6 +184,7 @@ fn scope_has(scope: &str, action: &str) -> bool {
         "global:read" => READS.contains(&action) || itself,
         "purge_select" => matches!(action, "purge:key" | "purge:url") || itself,
         "purge_all" => action == "purge:all" || itself,
+        "introspect" => action == "token:introspect" || itself,
         _ => action == MINT || itself,
     }
 }
@@ -289,6 +292,11 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
         ("POST", ["service", id, "purge"] | ["service", id, "purge", _]) => ("purge:key", Some(id)),
         ("POST", ["service", id, "purge_all"]) => ("purge:all", Some(id)),
         (_, ["automation-tokens", ..]) => (automation_tokens(method, &segments)?, None),
+        ("POST", ["oauth", "introspect"]) => ("token:introspect", None),
+        ("POST", ["oauth", "revoke"]) => ("token:revoke", None),
+        ("GET", [".well-known", "oauth-authorization-server" | "oauth-protected-resource"]) => {
+            return Err("public");
+        }
         ("GET", ["livez" | "readyz" | "metrics" | "openapi.json"]) => return Err("public"),
         ("POST", ["password", "reset"]) | ("PUT", ["invitation", "accept", _]) => return Err("public"),
         ("GET", ["realms", "fastly", ".well-known", "openid-configuration"]) => return Err("public"),

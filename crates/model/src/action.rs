@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Action(u16);
 
 /// The names of Keygate's own actions, in the order of the constants. `policy/keygate.toml` must name each.
-pub const OWN: [&str; 41] = [
+pub const OWN: [&str; 42] = [
     "token:create",
     "token:read",
     "token:read_any",
@@ -50,6 +50,7 @@ pub const OWN: [&str; 41] = [
     "role:read",
     "billing:read",
     "service:activate",
+    "token:introspect",
 ];
 
 impl Action {
@@ -135,6 +136,8 @@ impl Action {
     pub const BILLING_READ: Self = Self(39);
     /// Put a version of a service to use, or take it out of use.
     pub const SERVICE_ACTIVATE: Self = Self(40);
+    /// Learn whether a token of the customer is alive, whose it is and what it may do, by showing its secret.
+    pub const TOKEN_INTROSPECT: Self = Self(41);
 
     /// The action with this number; policies number theirs after [`OWN`].
     #[must_use]

@@ -3,12 +3,14 @@
 pub(crate) mod authorizations;
 pub(crate) mod automation_tokens;
 pub(crate) mod customers;
+pub(crate) mod denials;
 mod document;
 pub(crate) mod events;
 pub(crate) mod factor;
 pub(crate) mod health;
 pub(crate) mod iam;
 pub(crate) mod invitations;
+pub(crate) mod oauth;
 pub(crate) mod openapi;
 mod page;
 pub(crate) mod purge;

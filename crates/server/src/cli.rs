@@ -6,6 +6,7 @@ mod client;
 mod customer;
 mod demo;
 mod event;
+mod explain;
 mod import;
 mod login;
 mod manual;
@@ -33,7 +34,7 @@ use crate::{
 #[command(name = "keygate", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
     after_help = "customer, user, service, policy and audit are for the operator and work on the database (--db).\n\
-                        login, logout, whoami, token, automation-token and event ask a running server (--url)."
+                        login, logout, whoami, token, automation-token, event and explain ask a running server (--url)."
 )]
 pub struct Cli {
     #[command(subcommand)]
@@ -84,6 +85,9 @@ enum Command {
     /// The audit log, over the API
     #[command(subcommand)]
     Event(event::Command),
+    /// Why a request was refused, by the id that came with the refusal
+    #[command(after_help = "Example:\n  keygate explain 8cTt…")]
+    Explain(explain::Explain),
     /// Print a script that completes commands in a shell
     #[command(after_help = "Example:\n  keygate completions bash > /etc/bash_completion.d/keygate")]
     Completions(manual::Completions),
@@ -177,6 +181,7 @@ impl Command {
             Self::Token(command) => command.run(),
             Self::AutomationToken(command) => command.run(),
             Self::Event(command) => command.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

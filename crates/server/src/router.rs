@@ -12,8 +12,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     api::{
-        authorizations, automation_tokens, customers, events, factor, health, iam, invitations, openapi,
-        purge, services, sudo, tokens, users, verify, versions, well_known,
+        authorizations, automation_tokens, customers, denials, events, factor, health, iam, invitations,
+        oauth, openapi, purge, services, sudo, tokens, users, verify, versions, well_known,
     },
     app::App,
     door,
@@ -48,6 +48,8 @@ fn tokens_rows() -> Vec<Row> {
         ("GET /automation-tokens/{token}/services", get(automation_tokens::services)),
         ("GET /automation-tokens/{token}/workspaces", get(automation_tokens::workspaces)),
         ("DELETE /automation-tokens/{token}", delete(automation_tokens::revoke)),
+        ("POST /oauth/introspect", post(oauth::introspect)),
+        ("POST /oauth/revoke", post(oauth::revoke)),
     ]
 }
 
@@ -140,6 +142,7 @@ fn services_rows() -> Vec<Row> {
 /// The log, health, and what describes this API.
 fn about_rows() -> Vec<Row> {
     vec![
+        ("GET /denials/{denial}", get(denials::show)),
         ("GET /events", get(events::list)),
         ("GET /events/{event}", get(events::show)),
         ("GET /realms/fastly/.well-known/openid-configuration", get(well_known::openid_configuration)),
@@ -147,6 +150,8 @@ fn about_rows() -> Vec<Row> {
         ("GET /livez", get(health::live)),
         ("GET /readyz", get(health::ready)),
         ("GET /metrics", get(health::metrics)),
+        ("GET /.well-known/oauth-authorization-server", get(well_known::authorization_server)),
+        ("GET /.well-known/oauth-protected-resource", get(well_known::protected_resource)),
     ]
 }
 

@@ -1,9 +1,9 @@
 //! Looking at tokens.
 
-use keygate_model::{Action, Digest, Permit, Timestamp, TokenId, UserId};
+use keygate_model::{Action, Digest, Permit, Timestamp, TokenId, UserId, record::Owner};
 
 use super::{COLUMNS, NEVER, Row, Used, find_for};
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 use crate::{
     authority::Authority,
@@ -11,7 +11,7 @@ use crate::{
     keys::Keys,
     row::{self, Sealed as _},
     usage,
-    user::acting_user,
+    user::{self, acting_user},
 };
 
 impl Authority {
@@ -83,6 +83,30 @@ impl Authority {
             }
             let mark = usage::of(db, [id].into_iter())?.remove(&id);
             Ok(Used { row, mark })
+        })
+        .await
+    }
+
+    /// The token that a refusal names, alive or not, and its owner's role: by its id, or by the beginning of its digest.
+    ///
+    /// # Errors
+    /// [`Fault::Missing`]; storage faults.
+    pub async fn denied_token(&self, permit: &Permit, named: [u8; 16]) -> Result<(Row, String), Fault> {
+        permit.proves_one_of(&[Action::TOKEN_READ, Action::TOKEN_READ_ANY])?;
+        let permit = *permit;
+        self.read(move |db, keys| {
+            let (from, to) = ([&named[..], &[0; 16]].concat(), [&named[..], &[0xff; 16]].concat());
+            let mut select =
+                db.prepare_cached("SELECT id FROM tokens WHERE id = $1 OR digest BETWEEN $2 AND $3 LIMIT 1")?;
+            let mut rows = select.query(params![named, from, to])?;
+            let missing = || Fault::missing(TokenId::from_bytes(named));
+            let id = TokenId::from_bytes(rows.next()?.ok_or_else(missing)?.get(0)?);
+            let row = find_for(&permit, db, keys, id)?;
+            let role = match &row.owner {
+                Owner::User(user) => row::find::<user::Row>(db, keys, *user)?.role,
+                Owner::Customer { role } => role.clone(),
+            };
+            Ok((row, role))
         })
         .await
     }

@@ -19,7 +19,7 @@ const ASKS: usize = 24;
 const AT: i64 = 1_893_499_200_000_000;
 
 /// More good ones than others, or hardly anything would be allowed.
-const SCOPES: [&str; 18] = [
+const SCOPES: [&str; 19] = [
     "global automation_token:mint",
     "automation_token:mint",
     "global:read automation_token:mint",
@@ -36,6 +36,7 @@ const SCOPES: [&str; 18] = [
     "purge_all purge_select",
     "global:read purge_all",
     "purge_select global:read",
+    "introspect",
     "root",
     "global root",
 ];
@@ -53,7 +54,7 @@ const ROLES: [&str; 12] = [
     "wizard",
     "",
 ];
-const ACTIONS: [&str; 14] = [
+const ACTIONS: [&str; 15] = [
     "token:revoke_any",
     "token:read_any",
     "service:list",
@@ -68,6 +69,7 @@ const ACTIONS: [&str; 14] = [
     "customer:delete",
     "factor:enrol",
     "password:change",
+    "token:introspect",
 ];
 const NETWORKS: [&str; 8] = [
     "127.0.0.1",

@@ -22,6 +22,7 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
         Ok(permit) => names(&app.authority.services(&permit).await?),
         Err(_) => Value::Null,
     };
+    let may = |action, service| caller.may(&app, action, service).is_ok();
     Ok(Json(json!({
         "customer": { "id": customer.id, "name": customer.name },
         "user": behind(&token, person.as_ref()),
@@ -34,7 +35,7 @@ pub(crate) async fn show(State(app): Ap, caller: Caller) -> Reply {
             "scope": token.scope,
         },
         "features": [],
-        "authorized_permissions": permissions(&app, &caller, reached(&token, person.as_ref())),
+        "authorized_permissions": permissions(&app, may, reached(&token, person.as_ref())),
     })))
 }
 
@@ -48,18 +49,20 @@ fn behind(token: &Row, person: Option<&user::Row>) -> Value {
 }
 
 /// The services that a token is limited to, or its person; none if neither is.
-fn reached(token: &Row, person: Option<&user::Row>) -> Option<Vec<ServiceId>> {
+pub(super) fn reached(token: &Row, person: Option<&user::Row>) -> Option<Vec<ServiceId>> {
     let own = person.filter(|user| user.limited);
     let granted = own.map(|user| user.grants.iter().map(|grant| grant.service).collect());
     if token.services.is_limited() { Some(token.services.listed().to_vec()) } else { granted }
 }
 
-/// What the law lets this token do now, asked action by action.
-fn permissions(app: &App, caller: &Caller, reached: Option<Vec<ServiceId>>) -> Value {
+/// What the law lets a token do now, asked action by action.
+pub(super) fn permissions(
+    app: &App,
+    may: impl Fn(Action, Option<ServiceId>) -> bool,
+    reached: Option<Vec<ServiceId>>,
+) -> Value {
     let policy = app.gate.policy();
-    let may = |name: &&str, service| {
-        policy.action(name).is_some_and(|action| caller.may(app, action, service).is_ok())
-    };
+    let may = |name: &&str, service| policy.action(name).is_some_and(|action| may(action, service));
     let (about_services, account): (Vec<&str>, Vec<&str>) = policy
         .names(policy.all())
         .into_iter()

@@ -21,6 +21,7 @@ mod account;
 mod automation;
 mod events;
 mod iam;
+mod oauth;
 mod openapi;
 mod purge;
 mod services;

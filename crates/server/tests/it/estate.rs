@@ -60,6 +60,7 @@ impl Estate {
         let token = house.token(&vic, &[]).await;
         names.extend([("customer", customer.to_string()), ("host", host), ("login", login)]);
         names.extend([("user", vic.id.to_string()), ("gone", gone.id.to_string()), ("token", token.id)]);
+        names.insert("secret", token.secret);
         names.insert("reset", reset(house, customer, &vic).await);
         let mut estate = Self { customer, names };
         estate.ask_for_the_rest(house, lead).await;
@@ -72,7 +73,9 @@ impl Estate {
         let id = |body: &Value| body["id"].as_str().expect("an id").to_owned();
         let bot =
             caller.ask("POST", "/automation-tokens").json(&json!({ "name": "bot", "role": "engineer" }));
-        self.names.insert("bot", id(&bot.send().await.json()));
+        let bot = bot.send().await.json();
+        self.names.insert("bot", id(&bot));
+        self.names.insert("bot_secret", bot["access_token"].as_str().expect("a secret").to_owned());
         let posts = [
             ("invitation", "/invitations", r#"{"data":{"attributes":{"email":"new@<host>"}}}"#),
             ("authorization", "/service-authorizations", GRANT),
@@ -86,6 +89,10 @@ impl Estate {
         }
         let events = caller.get("/events").await.json();
         self.names.insert("event", id(&events["data"][0]));
+        let vic = house.anon().showing(&self.names["secret"]);
+        let refused = vic.proxied("GET", "/nowhere").send().await;
+        let denial = refused.header("x-authz-id").expect("the id of a refusal").to_owned();
+        self.names.insert("denial", denial);
         self.names.insert("code", invited(house, self.customer, &self.names["host"]).await);
     }
 }

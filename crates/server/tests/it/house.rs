@@ -69,6 +69,7 @@ struct Ground {
     dir: PathBuf,
     openings: AtomicU64,
     quota: Limits,
+    public_url: Option<String>,
 }
 
 /// Somebody with a password, and perhaps a second factor.
@@ -94,7 +95,16 @@ impl House {
 
     /// In which an hour allows this much.
     pub(crate) async fn with_quota(quota: Limits) -> Self {
-        let ground = Arc::new(Ground::new(quota));
+        Self::on(Ground::new(quota, None)).await
+    }
+
+    /// Whose clients see it under this address.
+    pub(crate) async fn at(address: &str) -> Self {
+        Self::on(Ground::new(Limits::default(), Some(address.to_owned()))).await
+    }
+
+    async fn on(ground: Ground) -> Self {
+        let ground = Arc::new(ground);
         let node = Node::open(&ground, NOON).await;
         let id = node.app.customer_id().expect("chance");
         let origin = node.app.local_origin();
@@ -209,7 +219,7 @@ impl Node {
             clock: Clock::Manual(AtomicI64::new(now.micros())),
             rng: Rng::Seeded(Mutex::new(opening * 1_000_000)),
             brand: keygate_model::token::Brand::default(),
-            public_url: None,
+            public_url: ground.public_url.clone(),
             outbox: Outbox::new(Some(ground.outbox())),
             event_retention_days: EVENT_RETENTION_DAYS,
             quota: ground.quota,
@@ -288,12 +298,12 @@ impl Person {
 }
 
 impl Ground {
-    fn new(quota: Limits) -> Self {
+    fn new(quota: Limits, public_url: Option<String>) -> Self {
         static HOUSES: AtomicU64 = AtomicU64::new(0);
         let name = format!("keygate-it-{}-{}", std::process::id(), HOUSES.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir(&dir).expect("a directory of its own");
-        Self { dir, openings: AtomicU64::new(0), quota }
+        Self { dir, openings: AtomicU64::new(0), quota, public_url }
     }
 
     fn db(&self) -> PathBuf {

@@ -51,10 +51,15 @@ async fn a_stranger_is_refused_everywhere_but_where_the_policy_says_public() {
     let mut open = BTreeMap::from([
         ("GET /livez", (200, Value::Null)),
         ("GET /metrics", (200, Value::Null)),
+        // Nobody has told this server its address.
+        ("GET /.well-known/oauth-authorization-server", (404, json!("not_found"))),
+        ("GET /.well-known/oauth-protected-resource", (404, json!("not_found"))),
         ("GET /openapi.json", (200, Value::Null)),
         ("GET /readyz", (200, Value::Null)),
         ("GET /realms/fastly/.well-known/openid-configuration", (200, Value::Null)),
         ("POST /current_user/password", (400, json!("password_missing"))),
+        // In OAuth's words, which have no code.
+        ("POST /oauth/revoke", (400, Value::Null)),
         ("POST /password/reset", (400, json!("password_missing"))),
         ("POST /tokens", (400, json!("credential_missing"))),
         ("POST /user/{user}/password/request_reset", (200, Value::Null)),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{door, read};
 
 /// The parts, in the order in which the document has them.
-const PARTS: [&str; 5] = ["tokens", "people", "permissions", "services", "server"];
+const PARTS: [&str; 6] = ["tokens", "people", "permissions", "services", "oauth", "server"];
 
 /// What the head of the document says of itself.
 const HEAD: [&str; 4] = ["openapi", "info", "servers", "tags"];
@@ -191,6 +191,9 @@ impl Source<'_> {
             let refuses = self.source["refuses"].as_object().cloned().unwrap_or_default();
             responses.extend(door::refusals(self.policy, &asks, refuses));
         }
+        if self.source["oauth_errors"].is_array() {
+            door::speak_oauth(&mut responses["400"], &self.source["oauth_errors"]);
+        }
         if self.is_counted() {
             let own = responses.values_mut().filter(|answer| !answer["$ref"].is_string());
             own.for_each(door::tell_quota);
@@ -249,8 +252,10 @@ impl Source<'_> {
     fn security(&self) -> Value {
         let token = [json!({ "FastlyKey": [] }), json!({ "Bearer": [] })];
         let with_password = json!([token[0], token[1], { "Password": [] }, {}]);
+        let by_itself = json!([token[0], token[1], {}]);
         match self.access() {
             Some(Access::Public) => json!([]),
+            Some(Access::ActionIfAny(_)) if self.says("by_itself") => by_itself,
             Some(Access::ActionIfAny(_)) => with_password,
             Some(Access::Action(_) | Access::Unclassified) | None => token.to_vec().into(),
         }

@@ -172,6 +172,14 @@ fn problem(words: &str, codes: &Value) -> Value {
     json!({ "description": words, "content": { "application/json": { "schema": one } } })
 }
 
+/// Lets a refusal be one of OAuth's too.
+pub(crate) fn speak_oauth(refusal: &mut Value, errors: &Value) {
+    let schema = &mut refusal["content"]["application/json"]["schema"];
+    let one =
+        json!({ "$ref": "#/components/schemas/OauthError", "properties": { "error": { "enum": errors } } });
+    *schema = json!({ "anyOf": [one, schema] });
+}
+
 fn retry(name: &str) -> Value {
     json!({ name: { "description": "In how many seconds to try again.", "schema": { "type": "integer", "minimum": 0 } } })
 }

@@ -105,7 +105,14 @@ fn needs(operation: &Value) -> String {
         }
     }
     if needs["credential"] == "optional" {
-        line.push_str("; or a password instead of a token");
+        let by_password = operation["security"]
+            .as_array()
+            .is_some_and(|ways| ways.iter().any(|way| way["Password"].is_array()));
+        line.push_str(if by_password {
+            "; or a password instead of a token"
+        } else {
+            "; or no token but the one it is about"
+        });
     }
     let _ = write!(line, "\n\nScopes: {}. Roles: {}.", list("scopes"), list("roles"));
     line
@@ -148,9 +155,13 @@ fn answer(status: &str, response: &Value) -> String {
             if untyped.is_object() { named(untyped) } else { text(&response["description"]).to_owned() };
         return if is_shared { String::new() } else { format!("\n{status}: {words}\n") };
     };
-    let codes = &media["schema"]["properties"]["code"]["enum"];
-    if let Some(codes) = codes.as_array() {
-        let own = codes.iter().map(text).filter(|code| !HEAD.contains(&format!("`{code}`")));
+    let (oauth, ours) = match &media["schema"]["anyOf"] {
+        Value::Array(both) => (&both[0]["properties"]["error"]["enum"], &both[1]),
+        _ => (&Value::Null, &media["schema"]),
+    };
+    if let Some(codes) = ours["properties"]["code"]["enum"].as_array() {
+        let all = oauth.as_array().into_iter().flatten().chain(codes).map(text);
+        let own = all.filter(|code| !HEAD.contains(&format!("`{code}`")));
         let own: Vec<_> = own.map(|code| format!("`{code}`")).collect();
         return if own.is_empty() { String::new() } else { format!("\n{status}: {}\n", own.join(", ")) };
     }

@@ -117,13 +117,24 @@ fn in_bodies(secret: &str, escaped: &str) -> Vec<Ask> {
         (FORM, format!("{escaped}=1")),
         (FORM, format!("{escaped}=1&{escaped}=2")),
         (FORM, format!("access_token={escaped}")),
+        (FORM, format!("token={escaped}x")),
+        (FORM, format!("token={escaped}&token={escaped}")),
+        (FORM, format!("token=x&client_ip={escaped}")),
         (FORM, format!("api_key={escaped}&username=x")),
         (FORM, format!("username={escaped}&password={escaped}")),
         (FORM, format!("username=ada%40example.com&password=x&service_id={escaped}")),
         ("text/plain", secret.to_owned()),
         ("multipart/form-data; boundary=x", format!("--x\r\n\r\n{secret}\r\n--x--")),
     ];
-    let lines = ["POST /tokens", "POST /sudo", "PUT /service/x", "DELETE /tokens", "POST /service"];
+    let lines = [
+        "POST /tokens",
+        "POST /sudo",
+        "PUT /service/x",
+        "DELETE /tokens",
+        "POST /service",
+        "POST /oauth/introspect",
+        "POST /oauth/revoke",
+    ];
     let ask = |line: &&str| bodies.clone().map(|(kind, body)| Ask::new(line).body(kind, body.as_bytes()));
     lines.iter().flat_map(ask).collect()
 }

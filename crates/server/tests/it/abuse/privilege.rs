@@ -151,11 +151,15 @@ async fn b49_a_machine_makes_none_unless_it_was_given_the_right() {
 #[tokio::test]
 async fn b50_nothing_can_be_rotated_or_exchanged() {
     let words = ["rotate", "exchange", "refresh", "oauth", "renew", "clone_token", "introspect"];
-    for (on, _) in table() {
-        assert!(
-            !words.iter().any(|word| on.contains(word)),
-            "{on}: then its abuse cases are due, B50 and B61"
-        );
+    // They give nothing out; B53 and B61 are with them.
+    let known = [
+        "POST /oauth/introspect",
+        "POST /oauth/revoke",
+        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/oauth-protected-resource",
+    ];
+    for (on, _) in table().into_iter().filter(|(on, _)| !known.contains(on)) {
+        assert!(!words.iter().any(|word| on.contains(word)), "{on}: then its abuse cases are due, B50");
         let of_tokens = on.contains(" /tokens") || on.contains(" /automation-tokens");
         assert!(!of_tokens || !["PUT", "PATCH"].contains(&&on[..on.find(' ').expect("a method")]), "{on}");
     }

@@ -208,6 +208,7 @@ fn services() -> Vec<Row> {
 
 fn rest() -> Vec<Row> {
     vec![
+        on("GET /denials/{denial}"),
         on("GET /events"),
         on("GET /events/{event}"),
         on("GET /realms/fastly/.well-known/openid-configuration"),
@@ -215,5 +216,11 @@ fn rest() -> Vec<Row> {
         on("GET /livez"),
         on("GET /readyz"),
         on("GET /metrics"),
+        on("POST /oauth/introspect").form("token=<bot_secret>"),
+        on("POST /oauth/revoke").about("one's own").form("token=<my_secret>"),
+        on("POST /oauth/revoke").about("somebody else's").form("token=<secret>"),
+        on("POST /oauth/revoke").about("an automation token").form("token=<bot_secret>"),
+        on("GET /.well-known/oauth-authorization-server"),
+        on("GET /.well-known/oauth-protected-resource"),
     ]
 }

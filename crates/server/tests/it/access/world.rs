@@ -128,6 +128,7 @@ impl World {
             |own: &Option<String>, name: &str| own.clone().unwrap_or_else(|| self.estate.names[name].clone());
         names.insert("mine", or(&caller.token, "token"));
         names.insert("me", or(&caller.user, "user"));
+        names.insert("my_secret", or(&caller.secret, "secret"));
         names.insert("otp", caller.code.clone().unwrap_or_else(|| "000000".to_owned()));
         names
     }

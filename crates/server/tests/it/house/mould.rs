@@ -31,7 +31,7 @@ impl House {
 impl Mould {
     /// A house like it, on files of its own, at the same moment. What chance gives is the same in every cast.
     pub(crate) async fn cast(&self) -> House {
-        let ground = Ground::new(self.ground.quota);
+        let ground = Ground::new(self.ground.quota, self.ground.public_url.clone());
         // Far from what the first house drew, or ids would come twice.
         ground.openings.store(1000, Ordering::Relaxed);
         for file in fs::read_dir(&self.ground.dir).expect("a directory") {

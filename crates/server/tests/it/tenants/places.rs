@@ -20,7 +20,7 @@ const fn json(body: &'static str) -> Place {
 }
 
 /// Routes that take ids there, with every place. A route stands here or in [`TAKE_NONE`].
-pub(super) const PLACES: [(&str, &[Place]); 20] = [
+pub(super) const PLACES: [(&str, &[Place]); 22] = [
     (
         "POST /tokens",
         &[
@@ -44,6 +44,8 @@ pub(super) const PLACES: [(&str, &[Place]); 20] = [
             json(r#"{"data":[{"type":"token","id":"<id>"},{"type":"token","id":"<bot>"}]}"#),
         ],
     ),
+    ("POST /oauth/introspect", &[form("token=<id>"), form("token=<bot_secret>&client_id=<id>")]),
+    ("POST /oauth/revoke", &[form("token=<id>"), form("token=<id>&client_id=<id>")]),
     ("POST /sudo", &[form("username=<id>&password=correct+horse+battery+staple")]),
     (
         "POST /automation-tokens",
@@ -147,11 +149,12 @@ pub(super) const PLACES: [(&str, &[Place]); 20] = [
 ];
 
 /// Routes whose query and body take no id.
-pub(super) const TAKE_NONE: [&str; 71] = [
+pub(super) const TAKE_NONE: [&str; 74] = [
     "GET /tokens",
     "GET /tokens/self",
     "DELETE /tokens/self",
     "GET /tokens/{token}",
+    "GET /denials/{denial}",
     "DELETE /tokens/{token}",
     "GET /customer/{customer}/tokens",
     "GET /verify",
@@ -219,4 +222,6 @@ pub(super) const TAKE_NONE: [&str; 71] = [
     "GET /livez",
     "GET /readyz",
     "GET /metrics",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /.well-known/oauth-protected-resource",
 ];
