@@ -116,9 +116,8 @@ end
 core.register_action("keygate", { "http-req" }, function(txn, address)
     local headers = txn.http:req_get_headers()
     local host = one(headers, "host")
-    -- An absolute form names another host than Host may, and the API would get it as it stands.
-    if host == nil or txn.f:url():sub(1, 1) ~= "/" then
-        return refuse(txn, 400, { ["cache-control"] = "no-store" }, "Send one Host, and a path\n")
+    if host == nil then
+        return refuse(txn, 400, { ["cache-control"] = "no-store" }, "Send one Host\n")
     end
     local answer = core.httpclient():get({
         url = "http://127.0.0.1/authz/haproxy",
