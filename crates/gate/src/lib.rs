@@ -12,6 +12,6 @@ mod table;
 mod usage;
 mod word;
 
-pub use gate::Gate;
+pub use gate::{Decided, Gate};
 pub use identity::Identity;
 pub use usage::{Client, Mark};

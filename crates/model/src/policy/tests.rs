@@ -195,8 +195,8 @@ fn words_of_a_policy_that_was_taken_back_mean_nothing() {
     let policy = own().with(&[ApiSource { text: None, retired: &retired }]).unwrap();
     assert_eq!(policy.scopes("global shop:read"), policy.scope("global"));
     assert_eq!(policy.scopes("shop:read"), Some(ActionSet::EMPTY));
-    assert_eq!(policy.scopes_on_offer("global shop:read"), None);
-    assert!(policy.role_on_offer("clerk").is_none() && !policy.role_names().contains(&"clerk"));
+    assert_eq!(policy.seen_by(None).scopes_on_offer("global shop:read"), None);
+    assert!(policy.seen_by(None).role_on_offer("clerk").is_none() && !policy.role_names().contains(&"clerk"));
     assert_eq!(policy.scopes("shop:other"), None);
 }
 
