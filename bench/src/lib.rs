@@ -5,5 +5,6 @@ pub mod durable;
 pub mod fixture;
 pub mod http;
 pub mod load;
+pub mod proxy;
 pub mod report;
 pub mod start;

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use keygate_authority::{Fault, LoginRefusal};
+use keygate_gate::http::status;
 use keygate_model::{Deny, Policy, Timestamp, TokenId, Unsure};
 use serde_json::{Map, Value};
 
@@ -122,8 +123,7 @@ impl Problem {
 
     /// What a refusal answers ahead of a protected API, where another host's routes are meant than Keygate's own.
     pub(crate) fn denied_ahead(deny: Deny, policy: &Policy) -> Self {
-        let forbidden =
-            |detail: &str| Self::new(StatusCode::FORBIDDEN, deny.code(), NOT_AUTHORIZED).detail(detail);
+        let forbidden = |detail: &str| Self::new(status(deny), deny.code(), NOT_AUTHORIZED).detail(detail);
         match deny {
             Deny::NoRoute => forbidden("No policy names this host, method and path"),
             Deny::Unclassified => forbidden(
@@ -228,6 +228,21 @@ impl Problem {
     pub(crate) fn unsure(unsure: Unsure) -> Self {
         let why = "Cannot tell now whether you may; try again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, unsure.code(), why).retry_after(1)
+    }
+
+    /// The proxy cannot connect to its upstream.
+    pub(crate) fn upstream_unreachable() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The upstream cannot be reached")
+    }
+
+    /// What came from the proxy's upstream was no answer.
+    pub(crate) fn upstream_malformed() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_malformed", "The upstream gave no proper answer")
+    }
+
+    /// The proxy's upstream took too long.
+    pub(crate) fn upstream_timeout() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The upstream took too long")
     }
 
     /// The body.

@@ -118,7 +118,8 @@ impl From<TcpListener> for Listener {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+/// What every connection of a client may have.
+pub(crate) fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().header_read_timeout(None).max_buf_size(HEADERS_LEN_MAX).max_headers(HEADERS_MAX);
     builder

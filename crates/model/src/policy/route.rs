@@ -72,6 +72,9 @@ pub enum Unmatched {
 /// The most parts of a path.
 const SEGMENTS_MAX: usize = 64;
 
+/// What the router can name.
+const PARAMETERS_MAX: usize = 25;
+
 impl Routes {
     /// None yet, of Keygate's own API.
     pub(super) fn own() -> Self {
@@ -123,6 +126,9 @@ impl Routes {
         let (method, path) = on.split_once(' ').ok_or("write it as `METHOD /path`")?;
         let method = Method::parse_in_policy(method)
             .ok_or("the method is none of GET, POST, PUT, PATCH, DELETE, OPTIONS")?;
+        if path.matches('{').count() > PARAMETERS_MAX {
+            return Err(format!("a path has {PARAMETERS_MAX} parameters at most"));
+        }
         let access = access(line, action)?;
         if !path.starts_with('/') || path.split('/').count() > SEGMENTS_MAX {
             return Err(format!("its path begins with a slash and has {SEGMENTS_MAX} parts at most"));

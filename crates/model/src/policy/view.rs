@@ -1,7 +1,7 @@
 //! What of the policies is told to whom: an API for some customers is nobody else's to know of, nor are the names of its
 //! scopes, roles and actions.
 
-use super::{Customers, Policy};
+use super::{Customers, Policy, compile::ALWAYS};
 use crate::{action::ActionSet, id::CustomerId};
 
 /// The policies as somebody may see them.
@@ -72,6 +72,7 @@ impl<'p> View<'p> {
     }
 
     fn has_some(&self, set: Option<ActionSet>) -> bool {
-        set.is_some_and(|set| !set.intersect(self.actions).is_empty())
+        // What every scope contains says nothing about whose it is.
+        set.is_some_and(|set| !set.intersect(self.actions).minus(ActionSet::from_iter(ALWAYS)).is_empty())
     }
 }

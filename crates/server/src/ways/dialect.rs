@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, header};
 use keygate_model::Deny;
 
-use super::{Doorway, Way, question::Target};
+use super::{Doorway, Way, identity, question::Target};
 
 /// Why a proxy's question cannot be put.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,19 +80,17 @@ pub(super) fn target<'r, B>(way: Way, request: &'r Request<B>, doorway: &Doorway
     Ok(Target { host, method, target, client })
 }
 
-/// Refuses what says twice what was asked for: in another dialect, in two values, or in a name that some servers take for
-/// another (`X_Forwarded_Uri`).
+/// Refuses what says twice what was asked for, or who asks: in another dialect, in two values, or in a name that some
+/// servers take for another (`X_Forwarded_Uri`, `Remote_User`).
 fn unambiguous(headers: &HeaderMap, own: &[&str], foreign: &[&[&str]]) -> Result<(), Odd> {
     for name in headers.keys() {
         let name = name.as_str();
-        if !name.starts_with('x') {
-            continue;
-        }
-        let is_foreign = foreign.iter().any(|names| names.contains(&name));
         let is_alias = name.contains('_') && {
             let plain = name.replace('_', "-");
-            plain.starts_with("x-forwarded") || plain.starts_with("x-original") || plain.starts_with("x-auth")
+            ["x-forwarded", "x-original", "x-auth"].iter().any(|ours| plain.starts_with(ours))
+                || identity::NAMES.iter().any(|ours| *ours == plain.as_str())
         };
+        let is_foreign = foreign.iter().any(|names| names.contains(&name));
         let is_double = own.contains(&name) && headers.get_all(name).iter().nth(1).is_some();
         if is_foreign || is_alias || is_double {
             return Err(Odd::Deny(Deny::ConflictingHeaders));
