@@ -5,6 +5,7 @@ pub mod durable;
 pub mod fixture;
 pub mod http;
 pub mod load;
+pub mod policy;
 pub mod proxy;
 pub mod report;
 pub mod start;

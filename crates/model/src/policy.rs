@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::{
     action::{Action, ActionSet, OWN},
-    ask::{Method, Path},
+    ask::{Method, Path, Reading},
     authorization::Permission,
     host::Host,
     id::CustomerId,
@@ -108,6 +108,8 @@ impl Policy {
         match self.by_host.get(host.as_str()) {
             Some(place) => self.apis[*place].routes.find(method, path),
             None if self.own_hosts.iter().any(|own| own == host.as_str()) => self.own.find(method, path),
+            // Whether a host is anybody's is told to nobody by a path that is wrong everywhere.
+            None if path.reading() != Reading::PLAIN => Err(Unmatched::Ambiguous),
             None => Err(Unmatched::NoRoute),
         }
     }
