@@ -5,8 +5,9 @@ use std::{hint::black_box, net::IpAddr, sync::Arc};
 
 use keygate_gate::{Client, Gate};
 use keygate_model::{
-    Ask, Batch, Digest, Method, Path, Policy, Position, Timestamp, Verdict,
+    Ask, Batch, Digest, Host, Method, Path, Policy, PolicyId, Position, Record, Timestamp, Verdict,
     policy::OWN_POLICY,
+    record::PolicyRecord,
     token::{Brand, Foreign, Presented},
 };
 
@@ -70,6 +71,62 @@ pub fn measure(tokens: u64, bar: f64) -> anyhow::Result<Vec<Row>> {
         });
     }
     Ok(rows)
+}
+
+/// Routes of the protected API that is decided about.
+const ROUTES: usize = 500;
+
+/// A protected API whose routes name a service and a thing.
+#[must_use]
+pub fn api(routes: usize) -> String {
+    let mut text = "name = \"bench\"\nhosts = [\"api.bench\"]\ncustomers = \"all\"\n[actions]\n".to_owned();
+    for number in 0..routes.min(100) {
+        text.push_str(&format!("\"thing-{number}:use\" = {{}}\n"));
+    }
+    text.push_str("[scopes]\npurge_select = [\"*\"]\n[roles]\nengineer = [\"*\"]\n[routes]\n");
+    for number in 0..routes {
+        let action = number % 100;
+        text.push_str(&format!(
+            "\"POST /things-{number}/{{service}}/items/{{item}}\" = {{ action = \"thing-{action}:use\" }}\n"
+        ));
+    }
+    text
+}
+
+/// Measures deciding about a protected API, with the route to be found among many.
+///
+/// # Errors
+/// If a decision is not what it must be.
+pub fn protected() -> anyhow::Result<Row> {
+    let gate = fill(DRAWN)?;
+    let text = api(ROUTES);
+    let policy = PolicyRecord { id: PolicyId::from_bits(1), text: Some(text), retired: Vec::new() };
+    gate.apply(Batch { position: Position(3), records: vec![Record::Policy(policy)] });
+    let drawn: Vec<String> = (0..DRAWN).map(|number| fixture::secret(number).reveal().to_string()).collect();
+    let paths: Vec<String> =
+        (0..ROUTES).map(|number| format!("/things-{number}/{}/items/0af31c", fixture::SERVICE)).collect();
+    let (mut draw, brand, mut at) = (Draw::new(7), Brand::default(), 0);
+    let (mut decide, mut sha) = (Vec::new(), Vec::new());
+    for _ in 0..LAPS {
+        let order = lay_out((0..LAP).map(|_| drawn[draw.below(DRAWN) as usize].as_str()))?;
+        sha.push(lap(&order, hash)?);
+        decide.push(lap(&order, |secret| {
+            at = (at + 7) % ROUTES;
+            let secret = Presented::parse(secret, &brand, Foreign::Refused)?;
+            let host = Some(Host::parse("api.bench")?);
+            let path = Path::new(&paths[at]);
+            is_allowed(&gate, &Ask { host, method: Method::Post, path, secret: Ok(secret) })
+        })?);
+    }
+    let (decide, sha) = (median(decide), median(sha));
+    Ok(Row {
+        what: format!("decide about a protected API of {ROUTES} routes, 1 M tokens"),
+        ours: format!("{decide:.0} ns"),
+        yardstick: format!("{sha:.0} ns, one SHA-256"),
+        ratio: decide / sha,
+        bar: Bar::Most(6.0),
+        note: "host, parse, digest, route, service, look-up, law, mark".to_owned(),
+    })
 }
 
 /// Measures refusing secrets whose checksum is wrong.
@@ -147,8 +204,12 @@ const READS: u32 = 1_000_000;
 fn allowed(gate: &Gate, brand: &Brand, path: &str, secret: &[u8]) -> anyhow::Result<()> {
     let secret = Presented::parse(secret, brand, Foreign::Refused)?;
     let ask = Ask { host: None, method: Method::Post, path: Path::new(path), secret: Ok(secret) };
+    is_allowed(gate, &ask)
+}
+
+fn is_allowed(gate: &Gate, ask: &Ask<'_>) -> anyhow::Result<()> {
     let client = Client { ip: Some(IpAddr::from([127, 0, 0, 1])), user_agent: "bench" };
-    match gate.authorize(&ask, client, Timestamp::from_seconds(1_800_000_000)) {
+    match gate.authorize(ask, client, Timestamp::from_seconds(1_800_000_000)) {
         Verdict::Allow(_) => Ok(()),
         other => anyhow::bail!("the decision was {other:?}"),
     }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use keygate_bench::{decide, durable, envoy, http, proxy, report, start};
+use keygate_bench::{decide, durable, envoy, http, policy, proxy, report, start};
 
 /// Prints each figure beside its yardstick from the same run.
 #[derive(Parser)]
 struct Args {
-    /// Only rows whose group is named: malformed, decide (or decide-100000 and so on), http, proxy, envoy, durable, start
+    /// Only rows whose group is named: malformed, decide (or decide-100000, decide-api and so on), policy, http, proxy,
+    /// envoy, durable, start
     groups: Vec<String>,
     /// Where databases are kept between runs
     #[arg(long, default_value = "target/bench")]
@@ -29,6 +30,12 @@ fn main() -> anyhow::Result<()> {
             start::eprintln(&format!("deciding among {tokens} tokens …"));
             rows.extend(decide::measure(tokens, bar)?);
         }
+    }
+    if wanted("decide") || wanted("decide-api") {
+        rows.push(decide::protected()?);
+    }
+    if wanted("policy") {
+        rows.extend(policy::measure()?);
     }
     if wanted("http") {
         start::eprintln("authorising over HTTP …");

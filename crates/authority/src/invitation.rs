@@ -116,7 +116,7 @@ impl Authority {
         let (permit, policy) = (*permit, self.policy_handle());
         self.change(permit.actor(), origin, move |mut write| {
             user::may_give(&policy, &write, &permit, &new.role)?;
-            user::is_possible_role(&policy, &new.role, new.limited)?;
+            user::is_possible_role(&policy, permit.customer(), &new.role, new.limited)?;
             user::login_is_free(&write, &new.email)?;
             is_room(&write, permit.customer())?;
             let NewInvitation { id, email, role, limited, grants, code } = new;

@@ -115,7 +115,7 @@ impl Authority {
             let old = rows.iter().find(|row| row.name == name);
             let row = Row {
                 id: old.map_or(id, |row| row.id),
-                retired: retired(&now, old, &policy),
+                retired: retired(&before(&now, &rows), old, &policy),
                 created_at: old.map_or(at, |row| row.created_at),
                 updated_at: at,
                 text: Some(text),
@@ -152,7 +152,7 @@ impl Authority {
             let without = now.with(&sources(&others)).map_err(invalid)?;
             let row = Row {
                 text: None,
-                retired: retired(&now, Some(old), &without),
+                retired: retired(&before(&now, &rows), Some(old), &without),
                 updated_at: write.origin().now,
                 position: write.position_of(0),
                 ..old.clone()
@@ -163,6 +163,12 @@ impl Authority {
         })
         .await
     }
+}
+
+/// The policies that are in force until the change: another process may have changed them since this one looked, or a
+/// change that waits for the same commit.
+fn before(now: &Policy, rows: &[Row]) -> Policy {
+    now.with_readable(&sources(rows)).0
 }
 
 /// The policies in force with this one among them, and its name.

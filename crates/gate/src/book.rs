@@ -16,12 +16,12 @@ pub(crate) struct Book {
 /// What stands on a token or a person, and what it means.
 #[derive(Clone)]
 pub(crate) struct Named {
-    pub(crate) words: Box<str>,
+    pub(crate) word: Box<str>,
     /// None: the policy does not know it.
     pub(crate) set: Option<ActionSet>,
 }
 
-/// The number of what is not numbered: more different scopes or roles than anybody has.
+/// The number of what is not numbered: more different scopes or roles than policies may have.
 pub(crate) const UNNUMBERED: u16 = u16::MAX;
 
 impl Book {
@@ -37,27 +37,33 @@ impl Book {
         self.roles.get(usize::from(number))
     }
 
-    /// The number of a scope, or of several with a space between them. The book that has it, if this one did not.
-    pub(crate) fn scope_number(&self, words: &str) -> (u16, Option<Self>) {
+    /// What these scopes contain together. None: the policy does not know one of them.
+    pub(crate) fn union(&self, numbers: &[u16]) -> Option<ActionSet> {
+        let mut sets = numbers.iter().map(|number| self.scope(*number)?.set);
+        sets.try_fold(ActionSet::EMPTY, |union, set| Some(union.union(set?)))
+    }
+
+    /// The number of a scope. The book that has it, if this one did not.
+    pub(crate) fn scope_number(&self, word: &str) -> (u16, Option<Self>) {
         let add = |mut book: Self| {
-            book.scopes.push(Named { words: words.into(), set: self.policy.scopes(words) });
+            book.scopes.push(Named { word: word.into(), set: self.policy.scope(word) });
             book
         };
-        self.number(&self.scopes, words, add)
+        self.number(&self.scopes, word, add)
     }
 
     /// The same for a role.
     pub(crate) fn role_number(&self, word: &str) -> (u16, Option<Self>) {
         let add = |mut book: Self| {
-            book.roles.push(Named { words: word.into(), set: self.policy.role(word) });
+            book.roles.push(Named { word: word.into(), set: self.policy.role(word) });
             book
         };
         self.number(&self.roles, word, add)
     }
 
-    fn number(&self, among: &[Named], words: &str, add: impl FnOnce(Self) -> Self) -> (u16, Option<Self>) {
+    fn number(&self, among: &[Named], word: &str, add: impl FnOnce(Self) -> Self) -> (u16, Option<Self>) {
         let fit = |place| u16::try_from(place).ok().filter(|number| *number != UNNUMBERED);
-        if let Some(place) = among.iter().position(|named| *named.words == *words) {
+        if let Some(place) = among.iter().position(|named| *named.word == *word) {
             return (fit(place).unwrap_or(UNNUMBERED), None);
         }
         match fit(among.len()) {
@@ -69,10 +75,10 @@ impl Book {
     /// The same numbers under another policy.
     pub(crate) fn under(&self, policy: Arc<Policy>) -> Self {
         let renamed = |named: &[Named], set: &dyn Fn(&str) -> Option<ActionSet>| {
-            named.iter().map(|named| Named { words: named.words.clone(), set: set(&named.words) }).collect()
+            named.iter().map(|named| Named { word: named.word.clone(), set: set(&named.word) }).collect()
         };
         Self {
-            scopes: renamed(&self.scopes, &|words| policy.scopes(words)),
+            scopes: renamed(&self.scopes, &|word| policy.scope(word)),
             roles: renamed(&self.roles, &|word| policy.role(word)),
             policy,
         }

@@ -7,8 +7,10 @@ use std::sync::{
 
 use keygate_model::{
     Actor, Ask, Batch, Circumstances, Deny, Digest, Permit, Policy, Position, Record, ServiceId, Subject,
-    Timestamp, Unsure, Verdict, Want, decide,
-    decide::WantedService,
+    Timestamp, Unsure, Verdict, Want,
+    ask::Reading,
+    decide,
+    decide::{WantedService, refuse},
     policy::{Access, Matched, Unmatched},
     token::{Foreign, Kind, Presented},
 };
@@ -29,6 +31,16 @@ pub struct Gate {
     distrusted: AtomicBool,
     /// Some of its tokens were imported: their secrets may look like anything.
     foreign: AtomicBool,
+}
+
+/// A decision, and what it was made by.
+pub struct Decided<T> {
+    /// It.
+    pub verdict: Verdict,
+    /// What was seen of whoever is let in.
+    pub seen: Option<T>,
+    /// The policy that names what a refusal is about: another numbers its actions otherwise. None: it is none.
+    pub policy: Option<Arc<Policy>>,
 }
 
 impl Gate {
@@ -98,7 +110,7 @@ impl Gate {
     /// Decides a whole request: finds its route, then what the credential may do there. Notes the use.
     #[must_use]
     pub fn authorize(&self, ask: &Ask<'_>, client: Client<'_>, now: Timestamp) -> Verdict {
-        self.authorize_with(ask, client, now, |_| ()).0
+        self.authorize_with(ask, client, now, |_| ()).verdict
     }
 
     /// The same, and hands whom it has let in to `see`, for those who tell it to others.
@@ -108,36 +120,65 @@ impl Gate {
         client: Client<'_>,
         now: Timestamp,
         see: impl FnOnce(&Identity<'_>) -> T,
-    ) -> (Verdict, Option<T>) {
-        // The routes of protected APIs come with the feed; Keygate's own are known before.
-        if ask.host.is_some() && !self.is_open() {
-            return (Verdict::CannotTell(Unsure::Stale), None);
-        }
+    ) -> Decided<T> {
         // Fetching the token takes the longest, and finding the route does not need it.
-        let digest = ask.secret.as_ref().map(Presented::digest);
+        let digest = ask.secret.as_ref().map(Presented::digest).map_err(|deny| *deny);
         if let Ok(digest) = &digest {
             self.replica.touch(digest);
         }
-        let book = self.replica.book();
-        let want = match self.find(&book, ask) {
-            Ok(Some(want)) => want,
-            Ok(None) => return (Verdict::Allow(Permit::public()), Some(see(&Identity::NOBODY))),
-            Err(deny) => return (Verdict::Deny(self.unless_stranger(ask, &book, deny)), None),
-        };
+        let (mut seen, book) = (None, self.replica.book());
+        let verdict = self.verdict(&book, ask, digest, Circumstances { now, client: client.ip }, |allowed| {
+            seen = Some(see(&allowed.map_or(Identity::NOBODY, Identity::of)));
+            if let Some(allowed) = allowed {
+                self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
+            }
+        });
+        let policy = (!matches!(verdict, Verdict::Allow(_))).then(|| Arc::clone(&book.policy));
+        Decided { verdict, seen, policy }
+    }
+
+    /// The verdict by this book. Whoever is let in is handed to `allowed`: nobody, where everybody is.
+    fn verdict(
+        &self,
+        book: &Book,
+        ask: &Ask<'_>,
+        digest: Result<Digest, Deny>,
+        at: Circumstances,
+        allowed: impl FnOnce(Option<&Seen<'_>>),
+    ) -> Verdict {
+        // The routes of protected APIs come with the feed; Keygate's own are known before.
+        if ask.host.is_some() && !self.is_open() {
+            return Verdict::CannotTell(Unsure::Stale);
+        }
+        let found = self.find(book, ask);
+        match found {
+            Ok(None) => {
+                allowed(None);
+                return Verdict::Allow(Permit::public());
+            }
+            // Of some paths everybody can see that they are ambiguous.
+            Err(Deny::AmbiguousPath) if ask.path.reading() != Reading::PLAIN => {
+                return Verdict::Deny(Deny::AmbiguousPath);
+            }
+            Err(deny) if ask.host.is_none() => return Verdict::Deny(deny),
+            _ => {}
+        }
         let digest = match digest {
             Ok(digest) => digest,
-            Err(deny) => return (Verdict::Deny(*deny), None),
+            Err(deny) => return Verdict::Deny(deny),
         };
         if ask.secret.as_ref().is_ok_and(|secret| secret.kind() == Some(Kind::Session)) {
-            return (Verdict::Deny(Deny::Kind), None);
+            return Verdict::Deny(Deny::Kind);
         }
-        let at = Circumstances { now, client: client.ip };
-        let mut seen = None;
-        let verdict = self.judge(&book, &digest, &want, at, |allowed| {
-            self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
-            seen = Some(see(&Identity::of(allowed)));
-        });
-        (verdict, seen)
+        match (found, &ask.host) {
+            (Ok(Some(want)), _) => self.judge(book, &digest, &want, at, |seen| allowed(Some(seen))),
+            (Err(why), Some(host)) => {
+                // Which routes a protected API has is told to those who have a token for it; to others, what they lack.
+                let told = |seen: &Seen<'_>| refuse(&book.policy, &seen.standing, host, why, at);
+                self.replica.look(book, &digest, false, told).unwrap_or(Verdict::Deny(Deny::Unknown))
+            }
+            _ => Verdict::Deny(Deny::NoRoute),
+        }
     }
 
     /// What a request is about. None: it is public.
@@ -154,18 +195,6 @@ impl Gate {
             Ok(Matched { access: Access::Unclassified, .. }) => Err(Deny::Unclassified),
             Err(Unmatched::NoRoute) => Err(Deny::NoRoute),
             Err(Unmatched::Ambiguous) => Err(Deny::AmbiguousPath),
-        }
-    }
-
-    /// Which routes a protected API has is told to those who have a token: to others, that they have none.
-    fn unless_stranger(&self, ask: &Ask<'_>, book: &Book, deny: Deny) -> Deny {
-        match (&ask.secret, deny) {
-            (_, Deny::AmbiguousPath) => deny,
-            _ if ask.host.is_none() => deny,
-            (Err(missing), _) => *missing,
-            (Ok(secret), _) => {
-                self.replica.look(book, &secret.digest(), false, |_| deny).unwrap_or(Deny::Unknown)
-            }
         }
     }
 

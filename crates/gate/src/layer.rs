@@ -14,7 +14,7 @@ use keygate_model::{Actor, Deny, Expiry, Timestamp, Verdict, token::Brand};
 use tower::{Layer, Service};
 
 use crate::{
-    Client, Gate, Identity,
+    Client, Decided, Gate, Identity,
     http::{Target, ask, status, user_agent},
 };
 
@@ -91,7 +91,8 @@ impl GateLayer {
         let refused = |deny: Deny| (status(deny), deny.code());
         let ask = ask(&self.gate, &self.brand, &target, headers).map_err(refused)?;
         let client = Client { ip: target.client, user_agent: user_agent(headers, &self.brand) };
-        let (verdict, caller) = self.gate.authorize_with(&ask, client, (self.clock)(), Caller::of);
+        let Decided { verdict, seen: caller, .. } =
+            self.gate.authorize_with(&ask, client, (self.clock)(), Caller::of);
         match (verdict, caller) {
             (Verdict::Allow(_), Some(caller)) => Ok(caller),
             (Verdict::Deny(deny), _) => Err(refused(deny)),

@@ -110,7 +110,7 @@ mod table;
 mod usage;
 mod word;
 
-pub use gate::Gate;
+pub use gate::{Decided, Gate};
 pub use identity::Identity;
 #[cfg(feature = "tower")]
 pub use layer::{Caller, GateLayer, Gated};

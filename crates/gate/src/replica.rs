@@ -22,7 +22,7 @@ use keygate_model::{
 mod policies;
 
 use crate::{
-    book::{Book, Named, UNNUMBERED},
+    book::{Book, UNNUMBERED},
     shelf::{Shelf, ShelfEnd},
     table::{Count, Entry, Key, NEVER, Slot, Table},
     word::{
@@ -58,8 +58,10 @@ struct CustomerEntry {
 
 /// What a token was given: many tokens share one.
 struct Grant {
-    /// Its number in the book.
-    scope: u16,
+    /// The numbers of its scopes in the book, and their names with a space between. By single scopes, because of lists of
+    /// them anybody can think up more than there are numbers.
+    scope: Box<[u16]>,
+    words: Box<str>,
     services: Services,
 }
 
@@ -118,9 +120,9 @@ impl Replica {
     }
 
     /// Looks a token up and hands what is true of it to `see`; with sudo only if it is asked for. None if there is none.
-    pub(crate) fn look<'b, T>(
+    pub(crate) fn look<T>(
         &self,
-        book: &'b Book,
+        book: &Book,
         digest: &Digest,
         with_sudo: bool,
         see: impl FnOnce(&Seen<'_>) -> T,
@@ -131,9 +133,16 @@ impl Replica {
         let owner = self.owners.get(entry.owner)?.load();
         let grant = self.grants.get(entry.grant)?.get()?;
         let customer = self.customers.get(owner.customer)?.get()?;
-        let (scope, role) = (book.scope(grant.scope), book.role(owner.role));
-        let set = |named: Option<&'b Named>| named.and_then(|named| named.set.as_ref());
-        let (scope_set, role_set) = (set(scope), set(role));
+        let union;
+        let scope_set = match &*grant.scope {
+            [one] => book.scope(*one).and_then(|named| named.set.as_ref()),
+            several => {
+                union = book.union(several);
+                union.as_ref()
+            }
+        };
+        let role = book.role(owner.role);
+        let role_set = role.and_then(|named| named.set.as_ref());
         let customer_word = customer.state.load(Ordering::Acquire);
         let customer_state = customer_word & !RULED;
         let rules = (customer_word & RULED != 0).then(|| customer.rules.load());
@@ -176,8 +185,8 @@ impl Replica {
             lacks_factor: owner.flags & WITHOUT_FACTOR != 0,
             unsure,
         };
-        let words = |named: Option<&'b Named>| named.map_or("", |named| &*named.words);
-        Some(see(&Seen { standing, slot, scopes: words(scope), role: words(role) }))
+        let role = role.map_or("", |named| &*named.word);
+        Some(see(&Seen { standing, slot, scopes: &grant.words, role }))
     }
 
     /// Whose a service is.
@@ -365,8 +374,8 @@ impl Replica {
             return Some(*place);
         }
         let (place, grant) = self.grants.add(&mut desk.grants_end)?;
-        let number = self.numbered(|book| book.scope_number(scope));
-        grant.get_or_init(|| Grant { scope: number, services: services.clone() });
+        let numbers = scope.split(' ').map(|word| self.numbered(|book| book.scope_number(word))).collect();
+        grant.get_or_init(|| Grant { scope: numbers, words: scope.into(), services: services.clone() });
         desk.grants.entry(services.clone()).or_default().insert(scope.to_owned(), place);
         Some(place)
     }

@@ -170,7 +170,9 @@ fn is_dots(mut rest: &[u8]) -> bool {
         rest = match rest {
             [b'.', rest @ ..] | [b'%', b'2', b'e' | b'E', rest @ ..] => rest,
             [] | [b'/' | b';', ..] => return dots > 0,
+            // An escaped slash, backslash, semicolon or percent sign ends it too, to whoever reads it first.
             [b'%', b'2', b'f' | b'F', ..] | [b'%', b'5', b'c' | b'C', ..] => return dots > 0,
+            [b'%', b'3', b'b' | b'B', ..] | [b'%', b'2', b'5', ..] => return dots > 0,
             _ => return false,
         };
     }
@@ -227,6 +229,8 @@ mod tests {
             "/a/..%2fb",
             "/a%2f..%2fb",
             "/a%5c..",
+            "/a/..%3bb",
+            "/a/..%252fb",
             "/a\u{1}",
         ] {
             assert_eq!(Path::new(path).reading(), Reading::AMBIGUOUS, "{path}");

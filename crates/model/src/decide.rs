@@ -6,6 +6,7 @@ use crate::{
     action::{Action, ActionSet},
     authorization::Reach,
     customer::{CustomerState, Rules},
+    host::Host,
     id::{CustomerId, ServiceId, TokenId},
     permit::{Actor, Permit},
     policy::Policy,
@@ -250,6 +251,26 @@ pub fn decide(policy: &Policy, standing: &Standing<'_>, want: &Want, at: Circums
     Verdict::Allow(Permit::granted(standing.actor, action, standing.customer, service))
 }
 
+/// Refuses what is no route, or none that anybody may take: for that reason only to whoever could be let in at some route
+/// there. To others every path looks alike.
+#[must_use]
+pub fn refuse(
+    policy: &Policy,
+    standing: &Standing<'_>,
+    host: &Host<'_>,
+    why: Deny,
+    at: Circumstances,
+) -> Verdict {
+    if let Some(unsure) = standing.unsure {
+        return Verdict::CannotTell(unsure);
+    }
+    let serves = policy.serves_at(host, standing.customer);
+    let known = alive(standing, at.now)
+        .and_then(|()| if serves { Ok(()) } else { Err(Deny::NoRoute) })
+        .and_then(|()| equipped(standing, at, false, false));
+    Verdict::Deny(known.err().unwrap_or(why))
+}
+
 /// What is asked of this actor: a machine needs another action for some of what a person does in sudo.
 fn asked(policy: &Policy, actor: Actor, action: Action) -> Action {
     if is_machine(actor) { policy.for_machines(action) } else { action }
@@ -282,10 +303,20 @@ fn admitted(policy: &Policy, standing: &Standing<'_>, action: Action, at: Circum
         // Another customer's API is as unknown to it as one that is not there.
         return Err(Deny::NoRoute);
     }
-    if !standing.rules.networks.admit(at.client) && !policy.is_from_anywhere(action) {
+    equipped(standing, at, policy.is_from_anywhere(action), policy.is_without_factor(action))
+}
+
+/// The network and the second factor are those that the customer wants, unless it does not matter.
+fn equipped(
+    standing: &Standing<'_>,
+    at: Circumstances,
+    from_anywhere: bool,
+    without_factor: bool,
+) -> Result<(), Deny> {
+    if !from_anywhere && !standing.rules.networks.admit(at.client) {
         return Err(Deny::Network);
     }
-    if standing.rules.force_factor && standing.lacks_factor && !policy.is_without_factor(action) {
+    if !without_factor && standing.rules.force_factor && standing.lacks_factor {
         return Err(Deny::FactorMissing);
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::{
     action::{Action, ActionSet, OWN},
-    ask::{Method, Path},
+    ask::{Method, Path, Reading},
     authorization::Permission,
     host::Host,
     id::CustomerId,
@@ -19,11 +19,13 @@ mod file;
 mod marks;
 mod route;
 mod twin;
+mod view;
 
 pub use api::{Api, Customers};
 pub use case::Answered;
 pub use error::BadPolicy;
 pub use route::{Access, Matched, Route, Routes, Unmatched};
+pub use view::View;
 
 use marks::Marks;
 
@@ -106,6 +108,8 @@ impl Policy {
         match self.by_host.get(host.as_str()) {
             Some(place) => self.apis[*place].routes.find(method, path),
             None if self.own_hosts.iter().any(|own| own == host.as_str()) => self.own.find(method, path),
+            // Whether a host is anybody's is told to nobody by a path that is wrong everywhere.
+            None if path.reading() != Reading::PLAIN => Err(Unmatched::Ambiguous),
             None => Err(Unmatched::NoRoute),
         }
     }
@@ -137,6 +141,12 @@ impl Policy {
             || self.api_of(action).is_none_or(|api| api.customers.include(customer))
     }
 
+    /// Whether a customer's tokens are good at a host. No policy's host is Keygate's own, or nobody's.
+    #[must_use]
+    pub fn serves_at(&self, host: &Host<'_>, customer: CustomerId) -> bool {
+        self.by_host.get(host.as_str()).is_none_or(|place| self.apis[*place].customers.include(customer))
+    }
+
     /// What the scope of this name contains.
     #[must_use]
     pub fn scope(&self, name: &str) -> Option<ActionSet> {
@@ -150,13 +160,6 @@ impl Policy {
         let sets: Option<Vec<_>> = names.split(' ').map(|name| self.scope(name)).collect();
         sets.filter(|sets| !sets.is_empty())
             .map(|sets| sets.into_iter().fold(ActionSet::EMPTY, ActionSet::union))
-    }
-
-    /// The same for a token that is to be made: one that contains nothing any more is not to be had.
-    #[must_use]
-    pub fn scopes_on_offer(&self, names: &str) -> Option<ActionSet> {
-        let on_offer = |name: &str| self.scope(name).is_some_and(|set| !set.is_empty());
-        self.scopes(names).filter(|_| names.split(' ').all(on_offer))
     }
 
     /// The names of the scopes to be had, sorted.
@@ -181,12 +184,6 @@ impl Policy {
     #[must_use]
     pub fn role(&self, name: &str) -> Option<ActionSet> {
         self.roles.get(name).copied()
-    }
-
-    /// The same for somebody who is to have it: a role that contains nothing any more is not to be had.
-    #[must_use]
-    pub fn role_on_offer(&self, name: &str) -> Option<ActionSet> {
-        self.role(name).filter(|set| !set.is_empty())
     }
 
     /// The names of the roles to be had, sorted.

@@ -84,8 +84,9 @@ fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Res
             (asking.creator, Reach::All)
         }
     };
-    if role == policy::SUPERUSER || policy.role_on_offer(role).is_none() {
-        let known = policy.role_names().into_iter().filter(|name| *name != policy::SUPERUSER);
+    let seen = policy.seen_by(Some(customer));
+    if role == policy::SUPERUSER || seen.role_on_offer(role).is_none() {
+        let known = seen.role_names().into_iter().filter(|name| *name != policy::SUPERUSER);
         let why = format!("Role must be one of: {}", known.collect::<Vec<_>>().join(", "));
         return Err(Fault::invalid("role_invalid", why));
     }

@@ -258,7 +258,7 @@ impl Order {
             foreign: false,
             tls_access: false,
             name: text::name("Name", self.name.as_deref().unwrap_or(NAME))?,
-            scope: scope(policy, self.scope, ceiling)?,
+            scope: scope(policy, parent.customer.id, self.scope, ceiling)?,
             services: services(write, parent.customer.id, self.services, &parent.services()?)?,
             expires: expires(self.expires, parent, now)?,
             second_factor: parent.second_factor,
@@ -272,10 +272,16 @@ impl Order {
     }
 }
 
-fn scope(policy: &Policy, wanted: Option<String>, ceiling: Option<&Row>) -> Result<String, Fault> {
+fn scope(
+    policy: &Policy,
+    customer: CustomerId,
+    wanted: Option<String>,
+    ceiling: Option<&Row>,
+) -> Result<String, Fault> {
+    let seen = policy.seen_by(Some(customer));
     let wanted = wanted.or_else(|| ceiling.map(|row| row.scope.clone())).unwrap_or_else(|| SCOPE.to_owned());
-    let Some(actions) = policy.scopes_on_offer(&wanted) else {
-        let known = policy.scope_names().join(", ");
+    let Some(actions) = seen.scopes_on_offer(&wanted) else {
+        let known = seen.scope_names().join(", ");
         return Err(Fault::invalid("scope_invalid", format!("Scope must be one or more of: {known}")));
     };
     if let Some(ceiling) = ceiling {
@@ -284,7 +290,7 @@ fn scope(policy: &Policy, wanted: Option<String>, ceiling: Option<&Row>) -> Resu
         let own = if ceiling.user().is_some() { policy.grantable(own) } else { own };
         let excess = actions.minus(own);
         if !excess.is_empty() {
-            return Err(Fault::Wider { excess: policy.names(excess).join(", ") });
+            return Err(Fault::Wider { excess: seen.excess(excess) });
         }
     }
     Ok(wanted)

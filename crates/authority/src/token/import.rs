@@ -130,8 +130,9 @@ fn of_number(number: usize, fault: Fault) -> Fault {
 impl Import {
     fn row(self, policy: &Policy, write: &Write<'_>, permit: &Permit, nth: i64) -> Result<Row, Fault> {
         let (customer, now) = (permit.customer(), write.origin().now);
-        if policy.scopes_on_offer(&self.scope).is_none() {
-            let why = format!("Scope must be one or more of: {}", policy.scope_names().join(", "));
+        let seen = policy.seen_by(Some(customer));
+        if seen.scopes_on_offer(&self.scope).is_none() {
+            let why = format!("Scope must be one or more of: {}", seen.scope_names().join(", "));
             return Err(Fault::invalid("scope_invalid", why));
         }
         if !self.expires.is_alive(now) {
@@ -145,7 +146,7 @@ impl Import {
                 Owner::User(id)
             }
             ImportOwner::Role(role) => {
-                user::is_possible_role(policy, &role, false)?;
+                user::is_possible_role(policy, customer, &role, false)?;
                 Owner::Customer { role }
             }
         };

@@ -183,7 +183,7 @@ impl NewUser {
             updated_at: now,
             position: write.position_of(nth),
         };
-        is_possible_role(policy, &row.role, row.limited)?;
+        is_possible_role(policy, row.customer, &row.role, row.limited)?;
         login_is_free(write, &row.login)?;
         Ok(row)
     }
@@ -240,7 +240,7 @@ impl Changes {
             // It was sent to the one before.
             row.forget_reset();
         }
-        is_possible_role(policy, &row.role, row.limited)
+        is_possible_role(policy, row.customer, &row.role, row.limited)
     }
 }
 
@@ -263,9 +263,15 @@ impl Row {
 }
 
 /// Whether there is such a role, and somebody with it can be limited to services, if they are.
-pub(crate) fn is_possible_role(policy: &Policy, role: &str, limited: bool) -> Result<(), Fault> {
-    if policy.role_on_offer(role).is_none() {
-        let why = format!("Role must be one of: {}", policy.role_names().join(", "));
+pub(crate) fn is_possible_role(
+    policy: &Policy,
+    customer: CustomerId,
+    role: &str,
+    limited: bool,
+) -> Result<(), Fault> {
+    let seen = policy.seen_by(Some(customer));
+    if seen.role_on_offer(role).is_none() {
+        let why = format!("Role must be one of: {}", seen.role_names().join(", "));
         return Err(Fault::invalid("role_invalid", why));
     }
     if limited && role == policy::SUPERUSER {
@@ -358,10 +364,10 @@ fn role_of(policy: &Policy, write: &Write<'_>, permit: &Permit) -> Result<Action
 
 /// Refuses to give a role that is wider than that of who gives it.
 pub(crate) fn may_give(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Result<(), Fault> {
-    is_possible_role(policy, role, false)?;
+    is_possible_role(policy, permit.customer(), role, false)?;
     let excess = policy.role(role).unwrap_or_default().minus(role_of(policy, write, permit)?);
     if !excess.is_empty() {
-        return Err(Fault::Wider { excess: policy.names(excess).join(", ") });
+        return Err(Fault::Wider { excess: policy.seen_by(Some(permit.customer())).excess(excess) });
     }
     // Whoever has found a token must not make a person with it who then shows a password of their own.
     let adds_people = policy.role(role).is_some_and(|actions| actions.contains(Action::USER_CREATE));

@@ -9,6 +9,7 @@ use crate::house::{House, PASSWORD, Told, at, attempt, noon, permit, said};
 
 mod chain;
 mod people;
+mod policy;
 mod row;
 mod token;
 

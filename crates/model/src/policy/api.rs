@@ -1,6 +1,6 @@
 //! Protected APIs: policies that an operator applies, beside Keygate's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     BadPolicy, Policy,
@@ -36,7 +36,7 @@ pub enum Customers {
     /// Everybody's.
     All,
     /// Theirs.
-    These(Vec<CustomerId>),
+    These(BTreeSet<CustomerId>),
 }
 
 /// A policy that was parsed, and not yet numbered among the others.
@@ -99,7 +99,7 @@ impl Parsed {
             CustomersLine::Word(word) if word == "all" => Customers::All,
             CustomersLine::Word(word) => return Err(BadPolicy::Customers(word)),
             CustomersLine::These(ids) if ids.is_empty() => return Err(BadPolicy::NoCustomer),
-            CustomersLine::These(ids) => Customers::These(ids),
+            CustomersLine::These(ids) => Customers::These(ids.into_iter().collect()),
         };
         let mut routes = Routes::default();
         for (on, line) in &lines {

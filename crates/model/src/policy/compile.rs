@@ -13,8 +13,11 @@ use crate::{
     authorization::Permission,
 };
 
+/// The most scopes, and the most roles, of all policies together: each takes half a kilobyte.
+pub(super) const NAMES_MAX: usize = 4096;
+
 /// What every scope and role contains.
-const ALWAYS: [Action; 2] = [Action::TOKEN_READ_SELF, Action::TOKEN_REVOKE_SELF];
+pub(super) const ALWAYS: [Action; 2] = [Action::TOKEN_READ_SELF, Action::TOKEN_REVOKE_SELF];
 
 impl Policy {
     /// The same without those that cannot be read, and why not.
@@ -76,6 +79,10 @@ impl Policy {
         for (api, (first, count)) in parsed.into_iter().zip(places) {
             policy.take_api(api, first, count)?;
         }
+        let most = policy.scopes.len().max(policy.roles.len());
+        if most > NAMES_MAX {
+            return Err(BadPolicy::TooManyNames(most));
+        }
         apis.iter().for_each(|api| policy.remember(api.retired));
         Ok(policy)
     }
@@ -101,12 +108,13 @@ impl Policy {
     }
 
     fn take_api(&mut self, api: Parsed, first: u16, count: u16) -> Result<(), BadPolicy> {
+        let own = Api::set(first, count);
         for (noun, sets) in api.sets() {
             for (name, actions) in sets {
                 let place = format!("{noun} {name:?} of {}", api.name());
                 let mut set = ActionSet::EMPTY;
                 for action in actions {
-                    set = set.union(self.named_in(api.name(), action, &place, Api::set(first, count))?);
+                    set = set.union(self.named_in(api.name(), action, &place, own)?);
                 }
                 if set.is_empty() {
                     return Err(BadPolicy::Empty(place));

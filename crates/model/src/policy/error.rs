@@ -1,5 +1,6 @@
 //! What can be wrong with a policy.
 
+use super::compile::NAMES_MAX;
 use crate::action::ACTIONS_MAX;
 
 /// What is wrong with a policy file.
@@ -43,6 +44,11 @@ pub enum BadPolicy {
     /// More actions than a set holds.
     #[error("all policies together may have {ACTIONS_MAX} actions, and with this one they have {0}")]
     TooManyActions(usize),
+    /// More scopes or roles than policies may have.
+    #[error(
+        "all policies together may have {NAMES_MAX} scopes and as many roles, and with this one they have {0}"
+    )]
+    TooManyNames(usize),
     /// A scope or role with nothing in it.
     #[error("{0} is empty, and an empty set grants nothing: name its actions, or \"*\"")]
     Empty(String),

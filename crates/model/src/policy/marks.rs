@@ -61,8 +61,9 @@ impl Marks {
         self.all.minus(self.explicit)
     }
 
+    /// What `@read` means: what changes nothing, but what must be named.
     pub(super) fn reads(&self) -> ActionSet {
-        self.reads
+        self.reads.minus(self.explicit)
     }
 }
 
@@ -73,10 +74,10 @@ impl Policy {
         self.marks.all
     }
 
-    /// The actions that change nothing.
+    /// The actions that change nothing, but for those that must be named.
     #[must_use]
     pub fn reads(&self) -> ActionSet {
-        self.marks.reads
+        self.marks.reads()
     }
 
     /// Whether an action needs sudo.

@@ -26,8 +26,9 @@ pub struct Route {
     pub on: String,
     /// What it takes to pass.
     pub access: Access,
-    /// The parameter that is the service's id.
+    /// The parameter that is the service's id, and which part of the path it is, if the path has it.
     service: String,
+    service_at: Option<usize>,
     /// Where its paths may be read in two ways, because the API is known to read them in one.
     lenient: Reading,
     /// Another route is all that sets a parameter of this one apart from a word, so that a server with laxer reading may
@@ -68,6 +69,9 @@ pub enum Unmatched {
     NoRoute,
 }
 
+/// The most parts of a path.
+const SEGMENTS_MAX: usize = 64;
+
 /// What the router can name.
 const PARAMETERS_MAX: usize = 25;
 
@@ -104,12 +108,12 @@ impl Routes {
         &self.list
     }
 
-    /// Whether a server that does not tell `A` from `a`, or reads escapes first, would take the request for another
-    /// action's.
+    /// Whether a server that does not tell `A` from `a`, or reads escapes first, would take the request for one that asks
+    /// for something else.
     fn is_taken_for_another(&self, method: Method, path: &Path<'_>, place: usize) -> bool {
-        self.twins
-            .of(method, path.as_str())
-            .is_some_and(|other| self.list[other].access != self.list[place].access)
+        let asks = self.list[place].asks();
+        let is_other = |other: usize| self.list[other].asks() != asks;
+        self.twins.lead_to(method, path.as_str(), is_other)
     }
 
     /// Adds a route.
@@ -126,24 +130,39 @@ impl Routes {
             return Err(format!("a path has {PARAMETERS_MAX} parameters at most"));
         }
         let access = access(line, action)?;
+        if !path.starts_with('/') || path.split('/').count() > SEGMENTS_MAX {
+            return Err(format!("its path begins with a slash and has {SEGMENTS_MAX} parts at most"));
+        }
+        let is_odd = |part: &str| {
+            part.contains("{{") || part.contains("}}") || part.find("{*").is_some_and(|at| at > 0)
+        };
+        if path.split('/').any(is_odd) {
+            return Err("a part of its path has a brace too much: write %7b for one, and {*rest} by itself"
+                .to_owned());
+        }
         let service = line.service.clone().unwrap_or_else(|| "service".to_owned());
         if line.service.is_some() && !path.contains(&format!("{{{service}}}")) {
             return Err(format!("its path has no parameter {{{service}}}"));
         }
         let lenient = line.allow.iter().map(|what| what.reading()).fold(Reading::PLAIN, Reading::and);
+        if !self.rest_is_open && !lenient.covers(Path::new(path).reading()) {
+            return Err("its path can be read in two ways, so no request is ever let in there".to_owned());
+        }
+        let parameter = format!("{{{service}}}");
+        let service_at = path.split('/').position(|part| part.contains(&parameter));
         self.by_method[method.index()].insert(path, self.list.len()).map_err(|why| why.to_string())?;
         self.twins.add(method, path, self.list.len());
-        self.list.push(Route { on: on.to_owned(), access, service, lenient, has_twin: false });
+        self.list.push(Route { on: on.to_owned(), access, service, service_at, lenient, has_twin: false });
         Ok(())
     }
 
     /// Ends the adding: says which routes another could be taken for.
     pub(super) fn close(&mut self) {
         for place in 0..self.list.len() {
-            let (on, access) = (&self.list[place].on, self.list[place].access);
+            let (on, asks) = (&self.list[place].on, self.list[place].asks());
             let Some((method, path)) = on.split_once(' ') else { continue };
             let Some(method) = Method::parse(method) else { continue };
-            let has_twin = self.twins.any_of(method, path, |other| self.list[other].access != access);
+            let has_twin = self.twins.any_of(method, path, |other| self.list[other].asks() != asks);
             self.list[place].has_twin = has_twin;
         }
     }
@@ -153,7 +172,12 @@ impl Route {
     /// Whether it names a service.
     #[must_use]
     pub fn names_service(&self) -> bool {
-        self.on.contains(&format!("{{{}}}", self.service))
+        self.service_at.is_some()
+    }
+
+    /// What it asks for, and of which service.
+    fn asks(&self) -> (Access, Option<usize>) {
+        (self.access, self.service_at)
     }
 }
 

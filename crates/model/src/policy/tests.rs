@@ -195,8 +195,8 @@ fn words_of_a_policy_that_was_taken_back_mean_nothing() {
     let policy = own().with(&[ApiSource { text: None, retired: &retired }]).unwrap();
     assert_eq!(policy.scopes("global shop:read"), policy.scope("global"));
     assert_eq!(policy.scopes("shop:read"), Some(ActionSet::EMPTY));
-    assert_eq!(policy.scopes_on_offer("global shop:read"), None);
-    assert!(policy.role_on_offer("clerk").is_none() && !policy.role_names().contains(&"clerk"));
+    assert_eq!(policy.seen_by(None).scopes_on_offer("global shop:read"), None);
+    assert!(policy.seen_by(None).role_on_offer("clerk").is_none() && !policy.role_names().contains(&"clerk"));
     assert_eq!(policy.scopes("shop:other"), None);
 }
 
@@ -227,4 +227,67 @@ fn mistakes_of_a_protected_api_are_named() {
     assert!(with("{ public = true }", "{ public = true, unclassified = true }").contains("GET /health"));
     assert!(with("\"%2f\"", "\"%00\"").contains("%00"));
     assert!(with("name = \"shop\"", "name = \"Shop\"").contains("\"Shop\""));
+}
+
+#[test]
+fn what_is_hidden_has_no_name_and_what_is_named_is_not_in_read() {
+    let id = CustomerId::from_bits(7);
+    let hidden = SHOP.replace("\"all\"", &format!("[\"{id}\"]"));
+    let hidden =
+        hidden.replace("\"admin\" = { explicit = true }", "\"admin\" = { explicit = true, read = true }");
+    let policy = own().with(&[ApiSource { text: Some(&hidden), retired: &[] }]).unwrap();
+    let all = policy.scope("global").unwrap().union(policy.scope("shop:admin").unwrap());
+    for (customer, sees) in [(Some(id), true), (Some(CustomerId::from_bits(8)), false), (None, false)] {
+        let seen = policy.seen_by(customer);
+        assert_eq!(seen.excess(all).contains("shop/"), sees);
+        assert_eq!(seen.scope_names().contains(&"shop:read"), sees);
+        assert_eq!(seen.scopes_on_offer("global shop:read").is_some(), sees);
+        assert_eq!(seen.role_names().contains(&"clerk"), sees);
+        assert_eq!(seen.role_on_offer("clerk").is_some(), sees);
+        assert!(seen.role_on_offer("engineer").is_some());
+        assert_eq!(policy.names(seen.role("engineer")).iter().any(|name| name.starts_with("shop/")), sees);
+    }
+    let admin = policy.action("shop/admin").unwrap();
+    for scope in ["global", "global:read", "shop:read"] {
+        assert!(!policy.scope(scope).unwrap().contains(admin), "{scope}");
+    }
+    let only = policy.scope("shop:read").unwrap().minus(policy.scope("purge_all").unwrap());
+    assert!(policy.seen_by(None).excess(only).contains("not yours"));
+}
+
+#[test]
+fn routes_that_no_request_can_mean_are_mistakes() {
+    let with = |route: &str| {
+        let text = format!("{SHOP}\n").replace("\"GET /health\"", &format!("\"GET {route}\""));
+        own().with(&[ApiSource { text: Some(&text), retired: &[] }])
+    };
+    assert!(with("/health/{x}").is_ok() && with(&"/a".repeat(63)).is_ok());
+    for route in
+        ["health", "/a//b", "/a/../b", "/a;b", "/a%2fb", "/a?b", "/a b", "/{{a}}", "/a-{*rest}", "/%61", ""]
+    {
+        assert!(with(route).is_err(), "{route}");
+    }
+    assert!(with(&"/a".repeat(64)).is_err());
+}
+
+#[test]
+fn a_twin_is_found_among_more_routes_than_are_looked_at_before() {
+    let mut text = SHOP.replace("\"GET /health\" = { public = true }\n", "");
+    text.truncate(text.find("[[cases]]").unwrap());
+    for number in 0..500 {
+        text.push_str(&format!("\"GET /w{number}/y\" = {{ action = \"order:read\" }}\n"));
+    }
+    text.push_str("\"GET /{p}/x\" = { action = \"order:read\" }\n\"GET /zz/x\" = { action = \"admin\" }\n");
+    let policy = own().with(&[ApiSource { text: Some(&text), retired: &[] }]).unwrap();
+    assert_eq!(at_shop(&policy, "/ZZ/x"), Err(Unmatched::Ambiguous));
+    assert!(at_shop(&policy, "/Z/x").is_ok());
+}
+
+#[test]
+fn there_are_only_so_many_scopes() {
+    let mut text = SHOP.to_owned();
+    let scopes: String = (0..5000).map(|number| format!("s{number} = [\"*\"]\n")).collect();
+    text = text.replace("[scopes]\n", &format!("[scopes]\n{scopes}"));
+    let refused = own().with(&[ApiSource { text: Some(&text), retired: &[] }]);
+    assert!(matches!(refused, Err(BadPolicy::TooManyNames(_))));
 }

@@ -9,7 +9,7 @@ use axum::{
 };
 use keygate_authority::{denial::Denial, token::Row};
 use keygate_model::{
-    Action, Policy, ServiceId,
+    Action, CustomerId, Policy, ServiceId,
     policy::{Access, Route},
 };
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>)
 
 fn explained(app: &App, id: &str, denial: &Denial, token: &Row, role: &str) -> Value {
     let policy = app.gate.policy();
-    let found = route(&policy, denial.route);
+    let found = route(&policy, token.customer, denial.route);
     let action = found.and_then(|(_, route)| match route.access {
         Access::Action(action) | Access::ActionIfAny(action) => Some(action),
         Access::Public | Access::Unclassified => None,
@@ -61,9 +61,10 @@ fn explained(app: &App, id: &str, denial: &Denial, token: &Row, role: &str) -> V
     })
 }
 
-/// The route with this number, if a policy still names it.
-fn route(policy: &Policy, wanted: u32) -> Option<(&str, &Route)> {
-    let hosts = policy.apis().iter().flat_map(|api| api.hosts.iter().map(move |host| (host, api)));
+/// The route with this number, if a policy still names it, and it is one for this customer.
+fn route(policy: &Policy, customer: CustomerId, wanted: u32) -> Option<(&str, &Route)> {
+    let apis = policy.apis().iter().filter(|api| api.customers.include(customer));
+    let hosts = apis.flat_map(|api| api.hosts.iter().map(move |host| (host, api)));
     let mut routes =
         hosts.flat_map(|(host, api)| api.routes.all().iter().map(move |route| (host.as_str(), route)));
     routes.find(|(host, route)| number(host, route) == wanted)

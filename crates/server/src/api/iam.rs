@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, RawQuery, State},
 };
-use keygate_model::{Action, ActionSet, Policy};
+use keygate_model::{Action, ActionSet, Policy, policy::View};
 use serde_json::{Value, json};
 
 use super::{
@@ -21,12 +21,13 @@ const LIMIT_MAX: usize = 1000;
 pub(crate) async fn roles(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply {
     let wanted = Wanted::parse(&app, &caller, query.as_deref().unwrap_or_default())?;
     let policy = app.gate.policy();
-    let names = policy.role_names();
+    let seen = policy.seen_by(Some(caller.permit.customer()));
+    let names = seen.role_names();
     let shown: Vec<_> = names
         .iter()
         .skip(wanted.start)
         .take(wanted.limit)
-        .map(|name| role_json(&policy, name, true))
+        .map(|name| role_json(&policy, &seen, name, true))
         .collect();
     let end = wanted.start.saturating_add(wanted.limit);
     let next = (end < names.len()).then(|| cursor(&app, &caller, end));
@@ -34,46 +35,56 @@ pub(crate) async fn roles(State(app): Ap, caller: Caller, RawQuery(query): RawQu
 }
 
 /// One role, with its permissions if they are asked for.
-pub(crate) async fn role(State(app): Ap, Path(id): Path<String>, RawQuery(query): RawQuery) -> Reply {
+pub(crate) async fn role(
+    State(app): Ap,
+    caller: Caller,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Reply {
     let query = query.unwrap_or_default();
     let with = form_urlencoded::parse(query.as_bytes())
         .any(|(name, value)| name == "include" && value == "permissions");
     let policy = app.gate.policy();
-    find(&policy, &id).map(|name| Json(role_json(&policy, name, with)))
+    let seen = policy.seen_by(Some(caller.permit.customer()));
+    find(&seen, &id).map(|name| Json(role_json(&policy, &seen, name, with)))
 }
 
 /// The roles in the older shape.
-pub(crate) async fn old_roles(State(app): Ap, RawQuery(query): RawQuery) -> Reply {
+pub(crate) async fn old_roles(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply {
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let policy = app.gate.policy();
-    let names = policy.role_names();
-    let data: Vec<_> = page.of(&names).iter().map(|name| old_role_json(&policy, name)).collect();
+    let seen = policy.seen_by(Some(caller.permit.customer()));
+    let names = seen.role_names();
+    let data: Vec<_> = page.of(&names).iter().map(|name| old_role_json(&policy, &seen, name)).collect();
     Ok(Json(json!({ "data": data, "meta": page.meta(names.len()) })))
 }
 
 /// One of them.
-pub(crate) async fn old_role(State(app): Ap, Path(id): Path<String>) -> Reply {
+pub(crate) async fn old_role(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply {
     let policy = app.gate.policy();
-    find(&policy, &id).map(|name| Json(old_role_json(&policy, name)))
+    let seen = policy.seen_by(Some(caller.permit.customer()));
+    find(&seen, &id).map(|name| Json(old_role_json(&policy, &seen, name)))
 }
 
 /// What a role may do.
 pub(crate) async fn role_permissions(
     State(app): Ap,
+    caller: Caller,
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Reply {
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let policy = app.gate.policy();
-    let set = policy.role(find(&policy, &id)?).unwrap_or_default();
+    let seen = policy.seen_by(Some(caller.permit.customer()));
+    let set = seen.role(find(&seen, &id)?);
     Ok(Json(permissions_json(&policy, set, &page)))
 }
 
 /// Everything that can be done.
-pub(crate) async fn permissions(State(app): Ap, RawQuery(query): RawQuery) -> Reply {
+pub(crate) async fn permissions(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply {
     let page = Page::parse(query.as_deref().unwrap_or_default())?;
     let policy = app.gate.policy();
-    Ok(Json(permissions_json(&policy, policy.all(), &page)))
+    Ok(Json(permissions_json(&policy, policy.seen_by(Some(caller.permit.customer())).actions(), &page)))
 }
 
 /// Groups, of which there are none.
@@ -127,12 +138,12 @@ fn cursor(app: &App, caller: &Caller, start: usize) -> String {
     format!("{start}.{}", app.authority.cursor_tag(&bound))
 }
 
-fn find<'a>(policy: &'a Policy, id: &str) -> Result<&'a str, Problem> {
-    let names = policy.role_names();
+fn find<'a>(seen: &View<'a>, id: &str) -> Result<&'a str, Problem> {
+    let names = seen.role_names();
     names.into_iter().find(|name| *name == id).ok_or_else(|| Problem::missing("role", id))
 }
 
-fn role_json(policy: &Policy, name: &str, with_permissions: bool) -> Value {
+fn role_json(policy: &Policy, seen: &View<'_>, name: &str, with_permissions: bool) -> Value {
     let mut body = json!({
         "id": name,
         "name": name,
@@ -140,19 +151,19 @@ fn role_json(policy: &Policy, name: &str, with_permissions: bool) -> Value {
         "description": format!("What somebody with the role {name} may do"),
     });
     if with_permissions {
-        body["permissions"] = policy.names(policy.role(name).unwrap_or_default()).into();
+        body["permissions"] = policy.names(seen.role(name)).into();
     }
     body
 }
 
-fn old_role_json(policy: &Policy, name: &str) -> Value {
+fn old_role_json(policy: &Policy, seen: &View<'_>, name: &str) -> Value {
     json!({
         "id": name,
         "object": "role",
         "name": name,
         "description": format!("What somebody with the role {name} may do"),
         "custom": !["superuser", "engineer", "billing", "user"].contains(&name),
-        "permissions_count": policy.names(policy.role(name).unwrap_or_default()).len(),
+        "permissions_count": policy.names(seen.role(name)).len(),
     })
 }
 

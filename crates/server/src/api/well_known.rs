@@ -27,7 +27,7 @@ pub(crate) async fn authorization_server(State(app): Ap) -> Reply {
         "revocation_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": [],
         "grant_types_supported": [],
-        "scopes_supported": app.gate.policy().scope_names(),
+        "scopes_supported": app.gate.policy().seen_by(None).scope_names(),
         "service_documentation": format!("{issuer}/openapi.json"),
     })))
 }
@@ -38,7 +38,7 @@ pub(crate) async fn protected_resource(State(app): Ap) -> Reply {
     Ok(Json(json!({
         "resource": resource,
         "authorization_servers": [resource],
-        "scopes_supported": app.gate.policy().scope_names(),
+        "scopes_supported": app.gate.policy().seen_by(None).scope_names(),
         "bearer_methods_supported": ["header"],
         "resource_documentation": format!("{resource}/openapi.json"),
     })))

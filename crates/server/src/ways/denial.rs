@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use keygate_authority::denial::Denial;
 use keygate_model::{
-    Actor, Ask, Deny, Digest,
+    Actor, Ask, Deny, Digest, Policy,
     policy::{Matched, Route},
 };
 
@@ -49,6 +49,7 @@ pub const CODES: [&str; 32] = [
 /// The id of a refusal.
 pub(super) fn id(
     app: &App,
+    policy: &Policy,
     deny: Deny,
     digest: Option<&Digest>,
     ask: Option<&Ask<'_>>,
@@ -65,7 +66,7 @@ pub(super) fn id(
         at: app.clock.now(),
         reason: u8::try_from(reason).unwrap_or(u8::MAX),
         token: digest.map_or([0; 16], |digest| token(app, digest)),
-        route: ask.and_then(|ask| route(app, ask)).unwrap_or(0),
+        route: ask.and_then(|ask| route(policy, ask)).unwrap_or(0),
         value,
     };
     // Without entropy there is no id, and the refusal stands all the same.
@@ -84,8 +85,7 @@ fn token(app: &App, digest: &Digest) -> [u8; 16] {
     }
 }
 
-fn route(app: &App, ask: &Ask<'_>) -> Option<u32> {
-    let policy = app.gate.policy();
+fn route(policy: &Policy, ask: &Ask<'_>) -> Option<u32> {
     let host = ask.host.as_ref()?;
     let Matched { route, .. } = policy.route_at(host, ask.method, &ask.path).ok()?;
     Some(number(host.as_str(), route))

@@ -45,6 +45,10 @@ pub(super) fn target<'r, B>(way: Way, request: &'r Request<B>, doorway: &Doorway
         Way::Nginx => {
             let method = one(headers, &ORIGINAL_METHOD)?.ok_or(Odd::Misconfigured)?;
             match one(headers, &ORIGINAL_URL)? {
+                // The proxy says one of them; whoever sends both says the other, and which is whose nobody can tell.
+                Some(_) if headers.contains_key(&ORIGINAL_URI) => {
+                    return Err(Odd::Deny(Deny::ConflictingHeaders));
+                }
                 Some(url) => split(url).map(|(host, target)| (host, method, target))?,
                 None => {
                     let target = one(headers, &ORIGINAL_URI)?.ok_or(Odd::Misconfigured)?;

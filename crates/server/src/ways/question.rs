@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use keygate_authority::Origin;
 pub use keygate_gate::http::Target;
-use keygate_gate::{Client, Identity, http};
-use keygate_model::{Ask, Deny, Digest, Unsure, Verdict, token::Presented};
+use keygate_gate::{Client, Decided, Identity, http};
+use keygate_model::{Ask, Deny, Digest, Policy, Unsure, Verdict, token::Presented};
 
 use super::{Way, denial, identity::Headers};
 use crate::{
@@ -50,9 +50,9 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
     let client = Client { ip: target.client, user_agent: http::user_agent(headers, &app.brand) };
     let now = app.clock.now();
     let headers_of = |identity: &Identity<'_>| Headers::of(identity, app.request_id(headers));
-    let (verdict, identity) = app.gate.authorize_with(&ask, client, now, headers_of);
+    let Decided { verdict, seen, policy } = app.gate.authorize_with(&ask, client, now, headers_of);
     app.metrics.decided(&verdict);
-    match (verdict, identity) {
+    match (verdict, seen) {
         (Verdict::Allow(_), Some(identity)) => Outcome::Allow(identity),
         // Whoever is let in is always told of.
         (Verdict::Allow(_), None) => Outcome::CannotTell(Unsure::Stale),
@@ -61,7 +61,8 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
                 let ip = target.client.map_or_else(String::new, text_of);
                 app.stranded.note(digest, || Origin { now, ip, request_id: way.name().to_owned() });
             }
-            explained(app, deny, digest.as_ref(), Some(&ask), target.client)
+            let policy = policy.unwrap_or_else(|| app.gate.policy());
+            explained(app, &policy, deny, digest.as_ref(), Some(&ask), target.client)
         }
         (Verdict::CannotTell(unsure), _) => Outcome::CannotTell(unsure),
     }
@@ -71,11 +72,12 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
 #[must_use]
 pub fn refused(app: &App, deny: Deny) -> Outcome {
     app.metrics.decided(&Verdict::Deny(deny));
-    explained(app, deny, None, None, None)
+    explained(app, &app.gate.policy(), deny, None, None, None)
 }
 
 fn explained(
     app: &App,
+    policy: &Policy,
     deny: Deny,
     digest: Option<&Digest>,
     ask: Option<&Ask<'_>>,
@@ -83,6 +85,6 @@ fn explained(
 ) -> Outcome {
     let code = deny.code();
     app.metrics.refused(code);
-    let id = denial::id(app, deny, digest, ask, client);
-    Outcome::Deny(Refusal { code, id, problem: Problem::denied_ahead(deny, &app.gate.policy()) })
+    let id = denial::id(app, policy, deny, digest, ask, client);
+    Outcome::Deny(Refusal { code, id, problem: Problem::denied_ahead(deny, policy) })
 }

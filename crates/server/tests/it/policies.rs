@@ -6,6 +6,8 @@ use serde_json::json;
 
 use crate::house::{House, Node, Reply, Token};
 
+mod others;
+
 const SHOP: &str = r#"
 name = "shop"
 hosts = ["api.shop.example"]
