@@ -155,6 +155,12 @@ impl Authority {
         self.keys.denials()
     }
 
+    /// What signs identities, for those who tell them to protected APIs.
+    #[must_use]
+    pub fn signer(&self) -> &crate::signer::Signer {
+        self.keys.signer()
+    }
+
     /// Writes marks of use.
     ///
     /// # Errors

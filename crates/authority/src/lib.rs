@@ -22,6 +22,7 @@ pub mod password;
 pub mod policy;
 mod row;
 pub mod service;
+pub mod signer;
 mod text;
 pub mod token;
 pub mod usage;

@@ -152,6 +152,7 @@ fn about_rows() -> Vec<Row> {
         ("GET /metrics", get(health::metrics)),
         ("GET /.well-known/oauth-authorization-server", get(well_known::authorization_server)),
         ("GET /.well-known/oauth-protected-resource", get(well_known::protected_resource)),
+        ("GET /.well-known/jwks.json", get(well_known::jwks)),
     ]
 }
 

@@ -18,6 +18,7 @@ use keygate_model::{Deny, Networks, Unsure};
 use crate::app::App;
 
 mod answer;
+mod assertion;
 pub mod denial;
 mod dialect;
 pub(crate) mod envoy_grpc;

@@ -1,8 +1,6 @@
 //! What is answered ahead of a protected API: by the ways in, and by the proxy.
 
-use axum::{
-    http::{HeaderValue, StatusCode, header},
-};
+use axum::http::{HeaderValue, StatusCode, header};
 use keygate_gate::http::status;
 use keygate_model::{Deny, Policy};
 use serde_json::{Map, Value};

@@ -56,7 +56,7 @@ pub(super) fn render(way: Way, outcome: Outcome) -> Response<Body> {
 fn allow(way: Way, identity: &Headers) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    headers.reserve(14);
+    headers.reserve(15);
     identity.put(headers);
     if way == Way::Envoy {
         headers.insert(REMOVE, REMOVED_LIST.clone());

@@ -8,7 +8,7 @@ pub use keygate_gate::http::Target;
 use keygate_gate::{Client, Decided, Identity, http};
 use keygate_model::{Ask, Deny, Digest, Policy, Unsure, Verdict, token::Presented};
 
-use super::{Way, denial, identity::Headers};
+use super::{Way, assertion, denial, identity::Headers};
 use crate::{
     app::{App, text_of},
     error::Problem,
@@ -49,8 +49,15 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
     let digest = ask.secret.as_ref().ok().map(Presented::digest);
     let client = Client { ip: target.client, user_agent: http::user_agent(headers, &app.brand) };
     let now = app.clock.now();
-    let headers_of = |identity: &Identity<'_>| Headers::of(identity, app.request_id(headers));
+    let headers_of = |identity: &Identity<'_>| {
+        let jwt = assertion::of(app, ask.host.as_ref(), identity, now)?;
+        Ok(Headers::of(identity, app.request_id(headers), jwt.as_deref()))
+    };
     let Decided { verdict, seen, policy } = app.gate.authorize_with(&ask, client, now, headers_of);
+    let (verdict, seen) = match seen.transpose() {
+        Ok(seen) => (verdict, seen),
+        Err(unsure) => (Verdict::CannotTell(unsure), None),
+    };
     app.metrics.decided(&verdict);
     match (verdict, seen) {
         (Verdict::Allow(_), Some(identity)) => Outcome::Allow(identity),

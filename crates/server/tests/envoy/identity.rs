@@ -7,7 +7,7 @@ use crate::{
     wire::Ask,
 };
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "x-auth-token-id",
     "x-auth-subject",
     "x-auth-subject-type",
@@ -18,6 +18,7 @@ const NAMES: [&str; 10] = [
     "x-request-id",
     "remote-user",
     "x-auth-request-user",
+    "x-auth-jwt",
 ];
 
 /// The request as it reached the API: there is one.

@@ -5,6 +5,7 @@ mod access;
 mod conformance;
 mod estate;
 mod house;
+mod identity_jwt;
 mod oauth;
 mod offboard;
 mod patience;

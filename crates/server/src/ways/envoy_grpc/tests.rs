@@ -94,11 +94,11 @@ fn a_message_that_is_cut_is_not_readable_or_another() {
 #[expect(deprecated, reason = "some Envoys read it, and not what is to be read instead")]
 fn leave_to_pass_is_what_envoy_reads() {
     let identity = Identity { actor: Actor::Stranger, scopes: "a b", role: "clerk", expires: Expiry::Never };
-    let ours = allowed(&Headers::of(&identity, "id")).encode_to_vec();
+    let ours = allowed(&Headers::of(&identity, "id", None)).encode_to_vec();
     let read = auth::CheckResponse::decode(&*ours).expect("Envoy reads it");
     assert_eq!(read.status.as_ref().map(|status| status.code), Some(0));
     let Some(HttpResponse::OkResponse(ok)) = &read.http_response else { panic!("{read:?}") };
-    for (option, (name, value)) in ok.headers.iter().zip(Headers::of(&identity, "id").pairs()) {
+    for (option, (name, value)) in ok.headers.iter().zip(Headers::of(&identity, "id", None).pairs()) {
         let header = option.header.as_ref().expect("a header");
         assert_eq!((header.key.as_str(), header.value.as_bytes()), (name.as_str(), value.as_bytes()));
         assert_eq!((option.append, option.append_action), (Some(protobuf::BoolValue { value: false }), 2));
@@ -114,7 +114,7 @@ fn leave_to_pass_is_what_envoy_reads() {
         dynamic_metadata: None,
         ..auth::CheckResponse::decode(bytes).expect("Envoy reads it")
     };
-    let mut plain = allowed(&Headers::of(&identity, "id"));
+    let mut plain = allowed(&Headers::of(&identity, "id", None));
     plain.dynamic_metadata = None;
     assert_eq!(plain.encode_to_vec(), without_map(&ours).encode_to_vec(), "nothing of ours is lost on Envoy");
 }
