@@ -15,6 +15,7 @@ mod metrics;
 pub mod outbox;
 mod patience;
 pub mod quota;
+mod readiness;
 mod request_id;
 pub mod router;
 pub mod serve;

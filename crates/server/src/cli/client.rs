@@ -18,8 +18,9 @@ use ureq::{
 };
 use zeroize::Zeroizing;
 
+pub(super) use self::address::Address;
+use self::credentials::Credentials;
 pub(super) use self::refusal::Refusal;
-use self::{address::Address, credentials::Credentials};
 
 /// How long a connection and an answer may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -210,7 +211,7 @@ impl Answer {
 }
 
 /// Redirects are not followed: the header with the token would go along.
-fn agent(address: &Address) -> anyhow::Result<Agent> {
+pub(super) fn agent(address: &Address) -> anyhow::Result<Agent> {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)

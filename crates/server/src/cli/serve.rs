@@ -35,6 +35,9 @@ pub(super) struct Serve {
     /// several times
     #[arg(long = "way", value_name = "KIND=ADDRESS")]
     ways: Vec<WayLine>,
+    /// Serve health and counters at an address of their own: /livez, /readyz, /metrics, to whoever can connect
+    #[arg(long, env = "KEYGATE_ADMIN", value_name = "ADDRESS")]
+    admin: Option<Listen>,
     /// A configuration file, in TOML
     #[arg(long, env = "KEYGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -73,6 +76,11 @@ impl Serve {
         let ways = if self.ways.is_empty() { &file.ways } else { &self.ways };
         for (at, doorway) in grouped(ways)? {
             doorways.push((listen_at(at).await?, doorway));
+        }
+        if let Some(at) = self.admin.as_ref().or(file.admin.listen.as_ref()) {
+            let listener = listen_at(at.clone()).await?;
+            tracing::info!(address = listener.address(), "health and counters");
+            doorways.push((listener, Doorway::admin()));
         }
         let (tokens, _) = app.gate.size();
         let address = doorways[0].0.address();

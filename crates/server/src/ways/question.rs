@@ -14,7 +14,9 @@ use super::{Way, denial, identity::Headers};
 use crate::{
     app::{App, text_of},
     door::{METHOD_OVERRIDES, credential, user_agent},
+    edge::Stopwatch,
     error::Problem,
+    metrics::{Protocol, is_watched},
 };
 
 /// What somebody asks about: as it stood in the request that the proxy got.
@@ -50,21 +52,30 @@ pub struct Refusal {
     pub(crate) problem: Problem,
 }
 
-/// Asks the gate.
+/// Asks the gate, and notes how long that took.
 #[must_use]
 pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
+    let watch = is_watched().then(Stopwatch::start);
+    let outcome = ask(app, way, target, headers);
+    if let Some(watch) = watch {
+        app.metrics.took(Protocol::Way(way), watch.elapsed());
+    }
+    outcome
+}
+
+fn ask(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
     let (path, query) =
         target.target.split_once('?').map_or((target.target, None), |(path, query)| (path, Some(query)));
     let (Ok(host), Some(method)) = (Host::parse(target.host), Method::parse(target.method)) else {
         let deny = if Host::parse(target.host).is_err() { Deny::AmbiguousHost } else { Deny::NoRoute };
-        return refused(app, deny);
+        return refused(app, way, deny);
     };
     if METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name)) {
-        return refused(app, Deny::MethodOverride);
+        return refused(app, way, Deny::MethodOverride);
     }
     if query.is_some_and(|query| holds_secret(app, query)) {
         tracing::warn!(way = way.name(), "a credential in a URL: exposed, revoke it");
-        return refused(app, Deny::InUrl);
+        return refused(app, way, Deny::InUrl);
     }
     let foreign = app.gate.foreign();
     let secret = credential(headers)
@@ -75,7 +86,7 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
     let ask = Ask { host: Some(host), method, path: Path::new(path), secret };
     let headers_of = |identity: &Identity<'_>| Headers::of(identity, app.request_id(headers));
     let (verdict, identity) = app.gate.authorize_with(&ask, client, now, headers_of);
-    app.metrics.decided(&verdict);
+    app.metrics.decided(Protocol::Way(way), &verdict);
     match (verdict, identity) {
         (Verdict::Allow(_), Some(identity)) => Outcome::Allow(identity),
         // Whoever is let in is always told of.
@@ -93,9 +104,16 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
 
 /// A refusal before the gate was asked.
 #[must_use]
-pub fn refused(app: &App, deny: Deny) -> Outcome {
-    app.metrics.decided(&Verdict::Deny(deny));
+pub fn refused(app: &App, way: Way, deny: Deny) -> Outcome {
+    app.metrics.denied(Protocol::Way(way), deny);
     explained(app, deny, None, None, None)
+}
+
+/// A doubt before the gate was asked.
+#[must_use]
+pub fn unsure(app: &App, way: Way, unsure: Unsure) -> Outcome {
+    app.metrics.decided(Protocol::Way(way), &Verdict::CannotTell(unsure));
+    Outcome::CannotTell(unsure)
 }
 
 fn explained(
@@ -106,7 +124,6 @@ fn explained(
     client: Option<IpAddr>,
 ) -> Outcome {
     let code = deny.code();
-    app.metrics.refused(code);
     let id = denial::id(app, deny, digest, ask, client);
     Outcome::Deny(Refusal { code, id, problem: Problem::denied_ahead(deny, &app.gate.policy()) })
 }

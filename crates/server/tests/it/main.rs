@@ -12,3 +12,4 @@ mod quota;
 mod recordings;
 mod routes;
 mod tenants;
+mod watching;
