@@ -96,10 +96,14 @@ async fn what_was_committed_and_not_told_is_owed() {
     house.sudo(&token).await;
     let behind = || house.node.app.authority.vitals().behind();
     let before = house.node.app.gate.position();
-    // The row can be written, and not be read again.
+    // The event can be written, and not be read again.
     meddle(
         &house,
-        "CREATE TRIGGER spoil AFTER INSERT ON tokens BEGIN UPDATE tokens SET name = x'00' WHERE id = new.id; END",
+        "CREATE TABLE saved (position INTEGER, ip TEXT);
+         CREATE TRIGGER spoil AFTER INSERT ON events BEGIN
+            INSERT INTO saved VALUES (new.position, new.ip);
+            UPDATE events SET ip = CAST(x'ff' AS TEXT) WHERE position = new.position;
+         END",
     );
     let made = house.with(&token).ask("POST", "/tokens").form(&[("name", "child")]).send().await;
     assert_eq!((made.status, &made.json()["code"]), (503, &json!("outcome_unknown")), "{made:?}");
@@ -107,7 +111,11 @@ async fn what_was_committed_and_not_told_is_owed() {
     // Nobody has written since, and still it is known that something is missing.
     assert!(behind() > Duration::from_secs(1), "{:?}", behind());
     assert_eq!(house.node.app.gate.position(), before);
-    meddle(&house, "DROP TRIGGER spoil; UPDATE tokens SET name = 'child' WHERE name = x'00'");
+    meddle(
+        &house,
+        "DROP TRIGGER spoil;
+         UPDATE events SET ip = saved.ip FROM saved WHERE events.position = saved.position",
+    );
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(behind() < Duration::from_secs(1), "{:?}", behind());
     assert!(house.node.app.gate.position() > before);
