@@ -2,7 +2,7 @@
 
 mod audit;
 mod automation_token;
-mod client;
+pub(crate) mod client;
 mod customer;
 mod demo;
 mod doctor;

@@ -12,6 +12,8 @@ mod error;
 mod json;
 pub mod log;
 mod metrics;
+#[cfg(feature = "otel")]
+mod otel;
 pub mod outbox;
 mod patience;
 pub mod quota;

@@ -229,7 +229,7 @@ pub(super) fn agent(address: &Address) -> anyhow::Result<Agent> {
 }
 
 /// The certificates that this machine trusts, so that a company's own authority counts, and `SSL_CERT_FILE`.
-fn tls() -> anyhow::Result<TlsConfig> {
+pub(crate) fn tls() -> anyhow::Result<TlsConfig> {
     let native = rustls_native_certs::load_native_certs();
     if native.certs.is_empty() {
         let why = native.errors.first().map(|why| format!(" ({why})")).unwrap_or_default();

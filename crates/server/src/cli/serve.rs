@@ -92,6 +92,8 @@ impl Serve {
         }
         serve::serve(doorways, Arc::clone(&app), stop).await;
         tracing::info!("stopped; everything acknowledged is on the disk");
+        #[cfg(feature = "otel")]
+        crate::otel::flush();
         Ok(())
     }
 

@@ -105,6 +105,8 @@ async fn what_was_committed_and_not_told_is_owed() {
             UPDATE events SET ip = CAST(x'ff' AS TEXT) WHERE position = new.position;
          END",
     );
+    // The feed has seen that somebody has written, and looks for it no more.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let made = house.with(&token).ask("POST", "/tokens").form(&[("name", "child")]).send().await;
     assert_eq!((made.status, &made.json()["code"]), (503, &json!("outcome_unknown")), "{made:?}");
     tokio::time::sleep(Duration::from_millis(1500)).await;
