@@ -30,7 +30,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<Row> {
     let requests = || Requests::around(head.as_bytes(), &tokens, b"\r\n\r\n");
     let (mut ours, mut bare, mut own_cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAUNCHES {
-        let outcome = run(&Server::bare()?, requests())?;
+        let outcome = run(&Server::yardstick("bare200")?, requests())?;
         bare.push(outcome.requests_per_second);
         own_cpu.push(outcome.own_cpu);
         let outcome = run(&Server::keygate(folder, &db)?, requests())?;
@@ -49,10 +49,10 @@ pub fn measure(folder: &Path) -> anyhow::Result<Row> {
 }
 
 /// Keeps this thread on core 1 until it is dropped.
-struct OnCore;
+pub(crate) struct OnCore;
 
 impl OnCore {
-    fn one() -> anyhow::Result<Self> {
+    pub(crate) fn one() -> anyhow::Result<Self> {
         pin("1")?;
         Ok(Self)
     }
@@ -72,7 +72,11 @@ fn pin(cores: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn run(server: &Server, requests: Requests) -> anyhow::Result<Outcome> {
+/// Loads a server and says what came of it.
+///
+/// # Errors
+/// If the run was not clean.
+pub(crate) fn run(server: &Server, requests: Requests) -> anyhow::Result<Outcome> {
     let outcome = Load::new(server.address, requests).run(Some(server.pid()))?;
     anyhow::ensure!(outcome.is_clean(), "a run was not clean: {outcome}");
     Ok(outcome)

@@ -2,8 +2,10 @@
 
 pub mod decide;
 pub mod durable;
+pub mod envoy;
 pub mod fixture;
 pub mod http;
 pub mod load;
+pub mod proxy;
 pub mod report;
 pub mod start;

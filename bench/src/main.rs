@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use keygate_bench::{decide, durable, http, report, start};
+use keygate_bench::{decide, durable, envoy, http, proxy, report, start};
 
 /// Prints each figure beside its yardstick from the same run.
 #[derive(Parser)]
 struct Args {
-    /// Only rows whose group is named: malformed, decide (or decide-100000 and so on), http, durable, start
+    /// Only rows whose group is named: malformed, decide (or decide-100000 and so on), http, proxy, envoy, durable, start
     groups: Vec<String>,
     /// Where databases are kept between runs
     #[arg(long, default_value = "target/bench")]
@@ -33,6 +33,13 @@ fn main() -> anyhow::Result<()> {
     if wanted("http") {
         start::eprintln("authorising over HTTP …");
         rows.push(http::measure(&args.folder)?);
+    }
+    if wanted("proxy") {
+        start::eprintln("proxying …");
+        rows.extend(proxy::measure(&args.folder)?);
+    }
+    if wanted("envoy") {
+        rows.extend(envoy::measure(&args.folder)?);
     }
     if wanted("durable") {
         start::eprintln("creating tokens durably …");

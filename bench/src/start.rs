@@ -53,22 +53,42 @@ impl Server {
         anyhow::bail!("keygate ended before it served")
     }
 
-    /// Starts the bare yardstick the same way.
+    /// Starts a yardstick of ours the same way.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn bare() -> anyhow::Result<Self> {
-        let address: SocketAddr = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    pub fn yardstick(name: &str) -> anyhow::Result<Self> {
+        let address = free_address()?;
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(beside("bare200")?).arg(address.port().to_string());
-        let server = Self { child: command.spawn().context("bare200 cannot be started")?, address };
+        command.args(["-c", "0"]).arg(beside(name)?).arg(address.port().to_string());
+        Self::run(command, address)
+    }
+
+    /// Starts `keygate proxy` without its gate, on core 0 with one thread.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn proxy(upstream: SocketAddr) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(beside("ungated")?).args([address.to_string(), upstream.to_string()]);
+        Self::run(command, address)
+    }
+
+    /// Runs a command that will answer at `address`, and waits until it does.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn run(mut command: Command, address: SocketAddr) -> anyhow::Result<Self> {
+        let mut server = Self { child: command.spawn().context("a server cannot be started")?, address };
         for _ in 0..200 {
             if TcpStream::connect(address).is_ok() {
                 return Ok(server);
             }
+            anyhow::ensure!(server.child.try_wait()?.is_none(), "{command:?} ended at once");
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        anyhow::bail!("bare200 does not answer")
+        anyhow::bail!("{command:?} does not answer")
     }
 
     /// Its process id.
@@ -133,6 +153,14 @@ pub fn database(folder: &Path, tokens: u64) -> anyhow::Result<PathBuf> {
 #[expect(clippy::print_stderr, reason = "a bench talks to whoever started it")]
 pub fn eprintln(text: &str) {
     eprintln!("{text}");
+}
+
+/// An address of this machine's own that nobody listens at.
+///
+/// # Errors
+/// If there is none.
+pub fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
 fn beside(name: &str) -> anyhow::Result<PathBuf> {

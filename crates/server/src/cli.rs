@@ -13,6 +13,7 @@ mod login;
 mod manual;
 mod output;
 mod policy;
+mod proxy;
 mod serve;
 mod service;
 mod token;
@@ -51,6 +52,11 @@ enum Command {
     /// Serve the API
     #[command(after_help = "Example:\n  keygate serve --listen 127.0.0.1:8080 --db sqlite:keygate.db")]
     Serve(serve::Serve),
+    /// Stand before an API: a reverse proxy with the gate inside
+    #[command(
+        after_help = "Example:\n  keygate proxy --upstream http://127.0.0.1:3000 --listen 0.0.0.0:8000"
+    )]
+    Proxy(proxy::Proxy),
     /// Customers: the organisations that everything belongs to
     #[command(subcommand)]
     Customer(customer::Command),
@@ -174,6 +180,7 @@ impl Command {
             Self::Demo(demo) => demo.run(),
 
             Self::Serve(serve) => serve.run(),
+            Self::Proxy(proxy) => proxy.run(),
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),

@@ -50,7 +50,7 @@ pub struct File {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WayLine {
-    /// The proxy family: `nginx`, `traefik`, `caddy`, `haproxy`, `envoy`.
+    /// The proxy family: `nginx`, `traefik`, `caddy`, `haproxy`, `envoy`, `envoy-grpc`.
     pub kind: Way,
     /// `ADDRESS:PORT`, or `unix:PATH`. Several may share one.
     pub listen: Listen,

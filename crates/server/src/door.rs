@@ -11,11 +11,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use keygate_authority::Origin;
-use keygate_gate::Client;
+use keygate_gate::{
+    Client,
+    http::{credential, holds_secret, overrides_method, user_agent},
+};
 use keygate_model::{
     Action, Actor, Ask, Deny, Digest, Method, Path, Timestamp, Verdict,
     policy::{Access, Unmatched},
-    token::{Brand, Presented, is_like_ours},
+    token::{Brand, Presented},
 };
 
 use crate::{
@@ -32,10 +35,6 @@ use crate::{
 /// Names under which people put secrets into URLs.
 const SECRET_PARAMETERS: [&str; 6] =
     ["access_token", "api_key", "apikey", "token", "fastly-key", "fastly_key"];
-
-/// Headers that ask a backend for another method than the one that was decided about.
-pub(crate) const METHOD_OVERRIDES: [&str; 3] =
-    ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The address of whoever asks, put into each request by whoever accepts connections. None: nobody knows.
 #[derive(Clone, Copy)]
@@ -120,7 +119,7 @@ async fn admit(
         // An absolute form names another host than `Host` may: which one was meant (SECURITY-BAR B26)?
         return Err(refuse(Deny::AmbiguousPath));
     }
-    if METHOD_OVERRIDES.iter().any(|name| parts.headers.contains_key(*name)) {
+    if overrides_method(&parts.headers) {
         return Err(refuse(Deny::MethodOverride));
     }
     // The query of a URL to purge is a page's, and its names are the site's. A secret of ours may not stand even there.
@@ -209,54 +208,10 @@ async fn explain(app: &App, digest: Digest, origin: &Origin) -> Problem {
     }
 }
 
-/// The one secret that these headers show, as it stands: nothing is trimmed or repaired.
-///
-/// # Errors
-/// [`Deny::Missing`], [`Deny::Multiple`], or [`Deny::Scheme`] for another scheme than `Bearer`.
-pub(crate) fn credential(headers: &HeaderMap) -> Result<&[u8], Deny> {
-    let mut keys = headers.get_all("fastly-key").iter();
-    let key = keys.next().map(HeaderValue::as_bytes);
-    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
-    let authorization = authorizations.next().map(HeaderValue::as_bytes);
-    if keys.next().is_some() || authorizations.next().is_some() {
-        return Err(Deny::Multiple);
-    }
-    let bearer = match authorization {
-        None => Err(Deny::Missing),
-        Some(value) => strip_scheme(value, b"bearer ").ok_or(Deny::Scheme),
-    };
-    let secret = match (key, bearer) {
-        (Some(_), Ok(_)) => return Err(Deny::Multiple),
-        // Fastly's Python client adds an empty `Basic` to every request.
-        (Some(key), Err(_)) => key,
-        (None, bearer) => bearer?,
-    };
-    match secret {
-        blank if blank.iter().all(u8::is_ascii_whitespace) => Err(Deny::Missing),
-        list if list.contains(&b',') => Err(Deny::Multiple),
-        secret => Ok(secret),
-    }
-}
-
-/// What follows a scheme, which is compared without case (RFC 9110 §11.1).
-fn strip_scheme<'v>(value: &'v [u8], scheme: &[u8]) -> Option<&'v [u8]> {
-    let (start, rest) = value.split_at_checked(scheme.len())?;
-    start.eq_ignore_ascii_case(scheme).then_some(rest)
-}
-
 fn has_secret_in_query(query: Option<&str>, names: &[&str], brand: &Brand) -> bool {
-    let ours = |text: &str| is_like_ours(text.as_bytes(), brand);
-    form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-        .any(|(name, value)| names.contains(&&*name.to_ascii_lowercase()) || ours(&name) || ours(&value))
-}
-
-/// What a client calls itself, as far as it may be kept with the token's last use: not if a secret got into it.
-pub(crate) fn user_agent<'h>(headers: &'h HeaderMap, brand: &Brand) -> &'h str {
-    let name = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    // A browser's name is longer than a secret; looking for one costs next to nothing.
-    let holds_secret =
-        name.match_indices(brand.as_str()).any(|(at, _)| is_like_ours(&name.as_bytes()[at..], brand));
-    if holds_secret { "" } else { name }
+    let query = query.unwrap_or_default();
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.any(|(name, _)| names.contains(&&*name.to_ascii_lowercase())) || holds_secret(query, brand)
 }
 
 fn origin(app: &App, parts: &Parts) -> Origin {
@@ -312,34 +267,6 @@ fn finish(mut response: Response, request_id: &str) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn found(pairs: &[(&'static str, &'static str)]) -> Result<Vec<u8>, Deny> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in pairs {
-            headers.append(*name, HeaderValue::from_static(value));
-        }
-        credential(&headers).map(<[u8]>::to_vec)
-    }
-
-    #[test]
-    fn exactly_one_credential() {
-        assert_eq!(found(&[("fastly-key", "a")]), Ok(b"a".to_vec()));
-        assert_eq!(found(&[("authorization", "Bearer a")]), Ok(b"a".to_vec()));
-        assert_eq!(found(&[("authorization", "bEARER a")]), Ok(b"a".to_vec()));
-        assert_eq!(found(&[]), Err(Deny::Missing));
-        assert_eq!(found(&[("fastly-key", "")]), Err(Deny::Missing));
-        assert_eq!(found(&[("fastly-key", " \t")]), Err(Deny::Missing));
-        assert_eq!(found(&[("fastly-key", "a"), ("fastly-key", "a")]), Err(Deny::Multiple));
-        assert_eq!(found(&[("fastly-key", "a, b")]), Err(Deny::Multiple));
-        assert_eq!(found(&[("fastly-key", "a"), ("authorization", "Bearer a")]), Err(Deny::Multiple));
-        assert_eq!(
-            found(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]),
-            Err(Deny::Multiple)
-        );
-        assert_eq!(found(&[("authorization", "Basic Og==")]), Err(Deny::Scheme));
-        assert_eq!(found(&[("fastly-key", "a"), ("authorization", "Basic Og==")]), Ok(b"a".to_vec()));
-        assert_eq!(found(&[("authorization", "Bearer  a")]), Ok(b" a".to_vec()), "never trimmed");
-    }
 
     #[test]
     fn secrets_in_urls_are_seen() {

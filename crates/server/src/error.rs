@@ -4,11 +4,11 @@
 //! learns what was missing and how to mend it. The inner error goes to the log alone.
 
 use axum::{
-    body::Body,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use keygate_authority::{Fault, LoginRefusal};
+use keygate_gate::http::status;
 use keygate_model::{Deny, Policy, Timestamp, TokenId, Unsure};
 use serde_json::{Map, Value};
 
@@ -122,8 +122,7 @@ impl Problem {
 
     /// What a refusal answers ahead of a protected API, where another host's routes are meant than Keygate's own.
     pub(crate) fn denied_ahead(deny: Deny, policy: &Policy) -> Self {
-        let forbidden =
-            |detail: &str| Self::new(StatusCode::FORBIDDEN, deny.code(), NOT_AUTHORIZED).detail(detail);
+        let forbidden = |detail: &str| Self::new(status(deny), deny.code(), NOT_AUTHORIZED).detail(detail);
         match deny {
             Deny::NoRoute => forbidden("No policy names this host, method and path"),
             Deny::Unclassified => forbidden(
@@ -157,7 +156,7 @@ impl Problem {
     }
 
     /// The answer ahead of a protected API: as RFC 9457 has it, and small.
-    pub(crate) fn ahead(self, id: Option<&str>, with_body: bool) -> Response {
+    pub(crate) fn ahead(self, id: Option<&str>, with_body: bool) -> axum::http::Response<String> {
         let body = if with_body {
             let mut body = Map::new();
             body.insert("title".to_owned(), self.msg.into());
@@ -165,11 +164,11 @@ impl Problem {
             body.insert("code".to_owned(), self.code.into());
             self.detail.map(|detail| body.insert("detail".to_owned(), detail.into()));
             id.map(|id| body.insert("id".to_owned(), id.into()));
-            Body::from(Value::from(body).to_string())
+            Value::from(body).to_string()
         } else {
-            Body::empty()
+            String::new()
         };
-        let mut response = Response::new(body);
+        let mut response = axum::http::Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         if with_body {
@@ -228,6 +227,21 @@ impl Problem {
     pub(crate) fn unsure(unsure: Unsure) -> Self {
         let why = "Cannot tell now whether you may; try again";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, unsure.code(), why).retry_after(1)
+    }
+
+    /// The proxy cannot connect to its upstream.
+    pub(crate) fn upstream_unreachable() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_unreachable", "The upstream cannot be reached")
+    }
+
+    /// What came from the proxy's upstream was no answer.
+    pub(crate) fn upstream_malformed() -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "upstream_malformed", "The upstream gave no proper answer")
+    }
+
+    /// The proxy's upstream took too long.
+    pub(crate) fn upstream_timeout() -> Self {
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "upstream_timeout", "The upstream took too long")
     }
 
     /// The body.

@@ -12,10 +12,12 @@ mod error;
 mod json;
 pub mod log;
 mod metrics;
+pub mod openapi_import;
 #[cfg(feature = "otel")]
 mod otel;
 pub mod outbox;
 mod patience;
+pub mod proxy;
 pub mod quota;
 mod readiness;
 mod request_id;

@@ -52,7 +52,7 @@ pub(crate) enum Protocol {
 }
 
 /// How many there are.
-const PROTOCOLS: usize = 1 + Way::ALL.len();
+const PROTOCOLS: usize = 2 + Way::ALL.len();
 
 /// The counters.
 #[derive(Default)]
@@ -128,7 +128,8 @@ impl Metrics {
 
     /// The doors that are open.
     fn open_doors(&self) -> impl Iterator<Item = (&'static str, &Door)> {
-        let all = std::iter::once(Protocol::Api).chain(Way::ALL.map(Protocol::Way));
+        let ways = Way::ALL.into_iter().chain([Way::Proxy]);
+        let all = std::iter::once(Protocol::Api).chain(ways.map(Protocol::Way));
         let doors = all.map(|protocol| (protocol.name(), self.door(protocol)));
         doors.filter(|(_, door)| door.is_served.load(Ordering::Relaxed))
     }
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn each_door_and_each_doubt_has_a_place_of_its_own() {
-        for (number, way) in Way::ALL.into_iter().enumerate() {
+        for (number, way) in Way::ALL.into_iter().chain([Way::Proxy]).enumerate() {
             assert_eq!(way as usize, number, "{}", way.name());
         }
         for (number, unsure) in UNSURE.into_iter().enumerate() {

@@ -1,8 +1,12 @@
 //! Serving: connections, their limits, and a stop that loses nothing.
 
-use std::{convert::Infallible, future::Future, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response},
+};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -23,7 +27,7 @@ use crate::{
     metrics::Protocol,
     patience::Patience,
     router::router,
-    ways::{self, Doorway, Peer},
+    ways::{self, Doorway, Peer, Way, envoy_grpc},
 };
 
 /// The largest request line and headers, in bytes: the contract's 16 KiB of `Surrogate-Key`, and as much for the rest.
@@ -39,6 +43,13 @@ pub enum Listener {
     Tcp(TcpListener),
     /// At a path; the socket there goes when serving ends.
     Unix(UnixListener, PathBuf),
+}
+
+/// What becomes of a request.
+enum Next {
+    Answered(Response<Body>),
+    Message(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    Route(Router, ClientIp, Request<Incoming>),
 }
 
 /// What all connections share.
@@ -129,7 +140,8 @@ impl From<TcpListener> for Listener {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+/// What every connection of a client may have.
+pub(crate) fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().header_read_timeout(None).max_buf_size(HEADERS_LEN_MAX).max_headers(HEADERS_MAX);
     builder
@@ -172,18 +184,24 @@ impl Hall {
     ) {
         let (hall, doorway) = (Arc::clone(self), Arc::clone(doorway));
         let service = service_fn(move |request: Request<Incoming>| {
-            // The authorise path is answered here, before the router and without waiting for anything.
-            let way = doorway.way(request.uri().path());
-            let to_be_routed = match way {
-                Some(way) => Err(ways::answer(&hall.app, way, &request, peer, &doorway)),
-                None => Ok((hall.router(&doorway), hall.client(&request, peer, &doorway))),
+            // The authorise path is answered here, before the router and without waiting for anything; over gRPC, for
+            // nothing but the message.
+            let next = match doorway.way(request.uri().path()) {
+                Some(Way::EnvoyGrpc) => Next::Message(Box::pin(envoy_grpc::answer(
+                    Arc::clone(&hall.app),
+                    request,
+                    peer,
+                    Arc::clone(&doorway),
+                ))),
+                Some(way) => Next::Answered(ways::answer(&hall.app, way, &request, peer, &doorway)),
+                None if !doorway.api && !doorway.admin => Next::Answered(ways::nothing_here()),
+                None => Next::Route(hall.router(&doorway), hall.client(&request, peer, &doorway), request),
             };
-            let routed = doorway.api || doorway.admin;
             async move {
-                match to_be_routed {
-                    Err(answered) => Ok::<_, Infallible>(answered),
-                    Ok(_) if !routed => Ok(ways::nothing_here()),
-                    Ok((mut router, client)) => {
+                match next {
+                    Next::Answered(response) => Ok::<_, Infallible>(response),
+                    Next::Message(answering) => Ok(answering.await),
+                    Next::Route(mut router, client, request) => {
                         let mut request = request.map(Body::new);
                         request.extensions_mut().insert(client);
                         router.call(request).await

@@ -20,8 +20,12 @@ use crate::app::App;
 mod answer;
 pub mod denial;
 mod dialect;
+pub(crate) mod envoy_grpc;
 pub mod identity;
 pub mod question;
+
+use dialect::Odd;
+use question::Outcome;
 
 /// A proxy family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -37,11 +41,18 @@ pub enum Way {
     Haproxy,
     /// Envoy and the Kubernetes Gateway API, `ext_authz` over HTTP (CONVENTIONS §4b, §4c).
     Envoy,
+    /// The same over gRPC (CONVENTIONS §4).
+    #[serde(rename = "envoy-grpc")]
+    EnvoyGrpc,
+    /// Keygate's own proxy, which asks in its own process and has no URL.
+    #[serde(skip)]
+    Proxy,
 }
 
 impl Way {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Nginx, Self::Traefik, Self::Caddy, Self::Haproxy, Self::Envoy];
+    /// All that are asked over a URL.
+    pub const ALL: [Self; 6] =
+        [Self::Nginx, Self::Traefik, Self::Caddy, Self::Haproxy, Self::Envoy, Self::EnvoyGrpc];
 
     /// What settings and metrics call it.
     #[must_use]
@@ -52,6 +63,8 @@ impl Way {
             Self::Caddy => "caddy",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
+            Self::EnvoyGrpc => "envoy-grpc",
+            Self::Proxy => "proxy",
         }
     }
 
@@ -64,11 +77,16 @@ impl Way {
             Self::Caddy => "/authz/caddy",
             Self::Haproxy => "/authz/haproxy",
             Self::Envoy => "/authz/envoy",
+            Self::EnvoyGrpc => envoy_grpc::CHECK,
+            Self::Proxy => "",
         }
     }
 
     /// The way that a path leads to.
     fn at(path: &str) -> Option<Self> {
+        if matches!(path, envoy_grpc::CHECK | envoy_grpc::HEALTH) {
+            return Some(Self::EnvoyGrpc);
+        }
         let rest = path.strip_prefix("/authz/")?;
         let under_envoy =
             rest.strip_prefix("envoy").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -104,6 +122,11 @@ impl Peer {
             Self::Local => None,
         }
     }
+}
+
+/// What whoever is refused is answered.
+pub(crate) fn refusal(way: Way, outcome: Outcome) -> Response<Body> {
+    answer::render(way, outcome)
 }
 
 /// What is served at an address.
@@ -180,19 +203,26 @@ pub(crate) fn answer<B>(
     let outcome = if doorway.trusts(peer) {
         match dialect::target(way, request, doorway) {
             Ok(target) => question::answer(app, way, &target, request.headers()),
-            Err(dialect::Odd::Misconfigured) => {
-                tracing::warn!(
-                    way = way.name(),
-                    "a proxy does not say what it was asked for: see docs/proxies.md"
-                );
-                question::unsure(app, way, Unsure::ProxyMisconfigured)
-            }
-            Err(dialect::Odd::Deny(deny)) => question::refused(app, way, deny),
+            Err(odd) => unasked(app, way, odd),
         }
     } else {
         question::refused(app, way, Deny::UntrustedProxy)
     };
     answer::render(way, outcome)
+}
+
+/// What comes of a question that cannot be put.
+fn unasked(app: &App, way: Way, odd: Odd) -> Outcome {
+    match odd {
+        Odd::Misconfigured => {
+            tracing::warn!(
+                way = way.name(),
+                "a proxy does not say what it was asked for: see docs/proxies.md"
+            );
+            question::unsure(app, way, Unsure::ProxyMisconfigured)
+        }
+        Odd::Deny(deny) => question::refused(app, way, deny),
+    }
 }
 
 /// Who stands behind a proxy of ours; the peer itself if it names nobody. None: it names somebody, and nobody can tell

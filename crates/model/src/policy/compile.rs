@@ -13,6 +13,9 @@ use crate::{
     authorization::Permission,
 };
 
+/// What every scope and role contains.
+const ALWAYS: [Action; 2] = [Action::TOKEN_READ_SELF, Action::TOKEN_REVOKE_SELF];
+
 impl Policy {
     /// The same without those that cannot be read, and why not.
     #[must_use]
@@ -109,7 +112,8 @@ impl Policy {
                     return Err(BadPolicy::Empty(place));
                 }
                 let into = if noun == "scope" { &mut self.scopes } else { &mut self.roles };
-                let entry = into.entry(name.clone()).or_default();
+                // Whoever holds a token may look at it and give it up, whatever else it is for.
+                let entry = into.entry(name.clone()).or_insert(ActionSet::from_iter(ALWAYS));
                 *entry = entry.union(set);
             }
         }

@@ -68,6 +68,9 @@ pub enum Unmatched {
     NoRoute,
 }
 
+/// What the router can name.
+const PARAMETERS_MAX: usize = 25;
+
 impl Routes {
     /// None yet, of Keygate's own API.
     pub(super) fn own() -> Self {
@@ -119,6 +122,9 @@ impl Routes {
         let (method, path) = on.split_once(' ').ok_or("write it as `METHOD /path`")?;
         let method = Method::parse_in_policy(method)
             .ok_or("the method is none of GET, POST, PUT, PATCH, DELETE, OPTIONS")?;
+        if path.matches('{').count() > PARAMETERS_MAX {
+            return Err(format!("a path has {PARAMETERS_MAX} parameters at most"));
+        }
         let access = access(line, action)?;
         let service = line.service.clone().unwrap_or_else(|| "service".to_owned());
         if line.service.is_some() && !path.contains(&format!("{{{service}}}")) {

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod explain;
+mod import;
 mod show;
 
 use std::{io::Read as _, path::PathBuf, process::ExitCode};
@@ -37,6 +38,12 @@ pub(super) enum Command {
     /// The policies in force, or the file of one
     #[command(after_help = "Example:\n  keygate policy show\n  keygate policy show shop > shop.toml")]
     Show(show::Show),
+    /// Make a policy file from an OpenAPI document, or bring one up to date
+    #[command(
+        after_help = "Example:\n  keygate policy import-openapi openapi.yaml --name shop --output shop.toml\n  \
+                      keygate policy import-openapi openapi.yaml --update shop.toml --output shop.toml"
+    )]
+    ImportOpenapi(import::ImportOpenapi),
     /// What a request is, and who may make it
     #[command(
         after_help = "Example:\n  keygate policy explain GET https://api.shop.example.com/orders/1 --scope shop:read \\\n    \
@@ -62,6 +69,7 @@ impl Command {
             Self::Remove(remove) => block_on(remove.run()),
             Self::Diff(diff) => block_on(diff.run()),
             Self::Show(show) => block_on(show.run()),
+            Self::ImportOpenapi(import) => import.run(),
             Self::Explain(explain) => block_on(explain.run()),
         }
     }

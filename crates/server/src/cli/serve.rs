@@ -151,7 +151,7 @@ fn grouped(ways: &[WayLine]) -> anyhow::Result<Vec<(Listen, Doorway)>> {
     Ok(doorways)
 }
 
-async fn listen_at(listen_at: Listen) -> anyhow::Result<Listener> {
+pub(super) async fn listen_at(listen_at: Listen) -> anyhow::Result<Listener> {
     let path = match listen_at {
         Listen::Tcp(address) => return Ok(listen(address).await?.into()),
         Listen::Unix(path) => path,

@@ -91,12 +91,17 @@ impl Headers {
         Self { text: text.into(), places }
     }
 
+    /// Names and values, each once, for whoever writes no HTTP.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&'static HeaderName, Bytes)> {
+        static STATIC: [HeaderName; COUNT] = NAMES;
+        STATIC.iter().zip(&self.places).map(|(name, place)| (name, self.text.slice(place.clone())))
+    }
+
     /// Names and values, each once.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static HeaderName, HeaderValue)> {
-        static STATIC: [HeaderName; COUNT] = NAMES;
-        STATIC.iter().zip(&self.places).map(|(name, place)| {
+        self.texts().map(|(name, text)| {
             // Ids, names of scopes and request ids are visible ASCII; what is not says nothing.
-            let value = HeaderValue::from_maybe_shared(self.text.slice(place.clone()));
+            let value = HeaderValue::from_maybe_shared(text);
             (name, value.unwrap_or(HeaderValue::from_static(NONE)))
         })
     }

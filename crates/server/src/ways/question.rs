@@ -4,33 +4,17 @@ use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use keygate_authority::Origin;
-use keygate_gate::{Client, Identity};
-use keygate_model::{
-    Ask, Deny, Digest, Host, Method, Path, Unsure, Verdict,
-    token::{Presented, is_like_ours},
-};
+pub use keygate_gate::http::Target;
+use keygate_gate::{Client, Identity, http};
+use keygate_model::{Ask, Deny, Digest, Unsure, Verdict, token::Presented};
 
 use super::{Way, denial, identity::Headers};
 use crate::{
     app::{App, text_of},
-    door::{METHOD_OVERRIDES, credential, user_agent},
     edge::Stopwatch,
     error::Problem,
     metrics::{Protocol, is_watched},
 };
-
-/// What somebody asks about: as it stood in the request that the proxy got.
-#[derive(Clone, Copy, Debug)]
-pub struct Target<'a> {
-    /// The host.
-    pub host: &'a str,
-    /// The method.
-    pub method: &'a str,
-    /// The path, and the query if there is one.
-    pub target: &'a str,
-    /// The client's address, if it is known.
-    pub client: Option<IpAddr>,
-}
 
 /// What comes of a question.
 pub enum Outcome {
@@ -64,26 +48,18 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
 }
 
 fn ask(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
-    let (path, query) =
-        target.target.split_once('?').map_or((target.target, None), |(path, query)| (path, Some(query)));
-    let (Ok(host), Some(method)) = (Host::parse(target.host), Method::parse(target.method)) else {
-        let deny = if Host::parse(target.host).is_err() { Deny::AmbiguousHost } else { Deny::NoRoute };
-        return refused(app, way, deny);
+    let ask = match http::ask(&app.gate, &app.brand, target, headers) {
+        Ok(ask) => ask,
+        Err(deny) => {
+            if deny == Deny::InUrl {
+                tracing::warn!(way = way.name(), "a credential in a URL: exposed, revoke it");
+            }
+            return refused(app, way, deny);
+        }
     };
-    if METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name)) {
-        return refused(app, way, Deny::MethodOverride);
-    }
-    if query.is_some_and(|query| holds_secret(app, query)) {
-        tracing::warn!(way = way.name(), "a credential in a URL: exposed, revoke it");
-        return refused(app, way, Deny::InUrl);
-    }
-    let foreign = app.gate.foreign();
-    let secret = credential(headers)
-        .and_then(|secret| Presented::parse(secret, &app.brand, foreign).map_err(Deny::Malformed));
-    let digest = secret.as_ref().ok().map(Presented::digest);
-    let client = Client { ip: target.client, user_agent: user_agent(headers, &app.brand) };
+    let digest = ask.secret.as_ref().ok().map(Presented::digest);
+    let client = Client { ip: target.client, user_agent: http::user_agent(headers, &app.brand) };
     let now = app.clock.now();
-    let ask = Ask { host: Some(host), method, path: Path::new(path), secret };
     let headers_of = |identity: &Identity<'_>| Headers::of(identity, app.request_id(headers));
     let (verdict, identity) = app.gate.authorize_with(&ask, client, now, headers_of);
     app.metrics.decided(Protocol::Way(way), &verdict);
@@ -126,11 +102,4 @@ fn explained(
     let code = deny.code();
     let id = denial::id(app, deny, digest, ask, client);
     Outcome::Deny(Refusal { code, id, problem: Problem::denied_ahead(deny, &app.gate.policy()) })
-}
-
-/// Whether a secret of ours stands in a query. Names are the API's own business.
-fn holds_secret(app: &App, query: &str) -> bool {
-    query.contains(app.brand.as_str())
-        && form_urlencoded::parse(query.as_bytes())
-            .any(|(name, value)| [name, value].iter().any(|text| is_like_ours(text.as_bytes(), &app.brand)))
 }

@@ -8,6 +8,7 @@ mod house;
 mod oauth;
 mod offboard;
 mod patience;
+mod policies;
 mod quota;
 mod recordings;
 mod routes;

@@ -109,7 +109,13 @@ impl Home {
 
     /// Starts the server, with the folder's `keygate.toml` if there is one, and waits until it serves.
     pub(crate) fn serve(&self) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0", "--ways-here"]);
+        self.serve_with(&["--ways-here"])
+    }
+
+    /// The same, with these arguments.
+    pub(crate) fn serve_with(&self, args: &[&str]) -> Server {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.args(args);
         let config = self.0.join("keygate.toml");
         if config.exists() {
             command.arg("--config").arg(config);
