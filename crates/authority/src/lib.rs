@@ -27,6 +27,7 @@ mod text;
 pub mod token;
 pub mod usage;
 pub mod user;
+pub mod vitals;
 mod write;
 
 pub use authority::{Authority, Settings};

@@ -2,9 +2,10 @@
 
 mod audit;
 mod automation_token;
-mod client;
+pub(crate) mod client;
 mod customer;
 mod demo;
+mod doctor;
 mod event;
 mod explain;
 mod import;
@@ -94,6 +95,9 @@ enum Command {
     /// Why a request was refused, by the id that came with the refusal
     #[command(after_help = "Example:\n  keygate explain 8cTt…")]
     Explain(explain::Explain),
+    /// Whether the proxy before a protected API refuses what it should, also without Keygate
+    #[command(after_help = "Example:\n  keygate doctor --probe https://api.shop.example.com/orders")]
+    Doctor(doctor::Doctor),
     /// Print a script that completes commands in a shell
     #[command(after_help = "Example:\n  keygate completions bash > /etc/bash_completion.d/keygate")]
     Completions(manual::Completions),
@@ -189,6 +193,7 @@ impl Command {
             Self::AutomationToken(command) => command.run(),
             Self::Event(command) => command.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

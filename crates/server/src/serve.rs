@@ -21,8 +21,10 @@ use tokio::{
 use tower::Service as _;
 
 use crate::{
+    api::health::admin_router,
     app::App,
     door::ClientIp,
+    metrics::Protocol,
     patience::Patience,
     router::router,
     ways::{self, Doorway, Peer, Way, envoy_grpc},
@@ -54,26 +56,35 @@ enum Next {
 struct Hall {
     app: Arc<App>,
     router: Router,
+    admin: Router,
     builder: Builder<TokioExecutor>,
     patience: Patience,
 }
 
 /// Serves until `stop` is done, then lets the requests that have begun end, and writes the marks of use that wait.
 pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl Future<Output = ()>) {
-    let router = router(Arc::clone(&app));
-    let hall = Arc::new(Hall { app, router, builder: builder(), patience: Patience::default() });
+    let (router, admin) = (router(Arc::clone(&app)), admin_router(Arc::clone(&app)));
+    let hall = Arc::new(Hall { app, router, admin, builder: builder(), patience: Patience::default() });
     let (quit, quitting) = watch::channel(());
-    let mut accepting = JoinSet::new();
+    let (quit_watching, quitting_watching) = watch::channel(());
+    let (mut accepting, mut watching) = (JoinSet::new(), JoinSet::new());
     for (listener, doorway) in doorways {
-        accepting.spawn(accept(Arc::clone(&hall), listener, Arc::new(doorway), quitting.clone()));
+        hall.tell_metrics(&doorway);
+        let (tasks, quitting) =
+            if doorway.admin { (&mut watching, &quitting_watching) } else { (&mut accepting, &quitting) };
+        tasks.spawn(accept(Arc::clone(&hall), listener, Arc::new(doorway), quitting.clone()));
     }
     tokio::select! {
         () = stop => {}
         () = hall.app.keep_flushing() => {}
         () = hall.patience.keep_ticking() => {}
     }
+    hall.app.begin_to_stop();
     drop(quit);
     while accepting.join_next().await.is_some() {}
+    // Until the last request is answered, those who watch can see that this process takes no more.
+    drop(quit_watching);
+    while watching.join_next().await.is_some() {}
     hall.app.settle_marks().await;
 }
 
@@ -183,8 +194,8 @@ impl Hall {
                     Arc::clone(&doorway),
                 ))),
                 Some(way) => Next::Answered(ways::answer(&hall.app, way, &request, peer, &doorway)),
-                None if !doorway.api => Next::Answered(ways::nothing_here()),
-                None => Next::Route(hall.router.clone(), hall.client(&request, peer, &doorway), request),
+                None if !doorway.api && !doorway.admin => Next::Answered(ways::nothing_here()),
+                None => Next::Route(hall.router(&doorway), hall.client(&request, peer, &doorway), request),
             };
             async move {
                 match next {
@@ -207,6 +218,15 @@ impl Hall {
             }
         });
         leash.hold(task.abort_handle());
+    }
+
+    fn router(&self, doorway: &Doorway) -> Router {
+        if doorway.admin { self.admin.clone() } else { self.router.clone() }
+    }
+
+    fn tell_metrics(&self, doorway: &Doorway) {
+        let ways = doorway.ways.iter().map(|way| Protocol::Way(*way));
+        ways.chain(doorway.api.then_some(Protocol::Api)).for_each(|door| self.app.metrics.serves(door));
     }
 
     /// Who asks of Keygate's own API: whoever has connected, or whom a proxy of ours names.

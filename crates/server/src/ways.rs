@@ -135,6 +135,8 @@ pub(crate) fn refusal(way: Way, outcome: Outcome) -> Response<Body> {
 pub struct Doorway {
     /// Keygate's own API.
     pub api: bool,
+    /// Health and counters alone, for those who watch.
+    pub admin: bool,
     /// The ways in.
     pub ways: Vec<Way>,
     /// Whose word about others is taken: proxies, by their addresses.
@@ -145,19 +147,25 @@ impl Doorway {
     /// Keygate's own API, and no way in.
     #[must_use]
     pub fn api(trusted: Networks) -> Self {
-        Self { api: true, ways: Vec::new(), trusted }
+        Self { api: true, admin: false, ways: Vec::new(), trusted }
     }
 
     /// Ways in, and nothing else.
     #[must_use]
     pub fn ways(ways: Vec<Way>, trusted: Networks) -> Self {
-        Self { api: false, ways, trusted }
+        Self { api: false, admin: false, ways, trusted }
     }
 
     /// Everything at one address, for this machine alone: for tests and the demo.
     #[must_use]
     pub fn everything() -> Self {
-        Self { api: true, ways: Way::ALL.to_vec(), trusted: loopback() }
+        Self { api: true, admin: false, ways: Way::ALL.to_vec(), trusted: loopback() }
+    }
+
+    /// For those who watch: health and counters, to whoever connects.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self { api: false, admin: true, ways: Vec::new(), trusted: Networks::default() }
     }
 
     /// Whether a peer's word about others is taken.
@@ -199,7 +207,7 @@ pub(crate) fn answer<B>(
             Err(odd) => unasked(app, way, odd),
         }
     } else {
-        question::refused(app, Deny::UntrustedProxy)
+        question::refused(app, way, Deny::UntrustedProxy)
     };
     answer::render(way, outcome)
 }
@@ -212,9 +220,9 @@ fn unasked(app: &App, way: Way, odd: Odd) -> Outcome {
                 way = way.name(),
                 "a proxy does not say what it was asked for: see docs/proxies.md"
             );
-            Outcome::CannotTell(Unsure::ProxyMisconfigured)
+            question::unsure(app, way, Unsure::ProxyMisconfigured)
         }
-        Odd::Deny(deny) => question::refused(app, deny),
+        Odd::Deny(deny) => question::refused(app, way, deny),
     }
 }
 

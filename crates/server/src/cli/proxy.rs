@@ -10,17 +10,21 @@ use axum::{
 use clap::Args;
 use keygate_model::{Networks, token::Brand};
 
-use super::{Database, serve::listen};
+use super::{
+    Database,
+    serve::{listen, listen_at},
+};
 use crate::{
     app::{self, App},
-    config::EVENT_RETENTION_DAYS,
+    config::{EVENT_RETENTION_DAYS, Listen},
     edge::{Clock, Rng},
+    metrics::Protocol,
     outbox::Outbox,
     proxy::{self, Timeouts, Upstream},
     quota::Limits,
     serve,
     ways::{
-        Way, identity,
+        Doorway, Way, identity,
         question::{self, Outcome, Target},
         refusal,
     },
@@ -56,6 +60,9 @@ pub(super) struct Proxy {
     /// Seconds without a byte on a WebSocket
     #[arg(long, value_name = "SECONDS", default_value_t = Timeouts::default().tunnel_seconds)]
     tunnel_timeout: u32,
+    /// Serve health and counters at an address of their own: /livez, /readyz, /metrics, to whoever can connect
+    #[arg(long, env = "KEYGATE_ADMIN", value_name = "ADDRESS")]
+    admin: Option<Listen>,
     /// Threads that serve; as many as there are cores unless said
     #[arg(long, value_name = "COUNT")]
     workers: Option<usize>,
@@ -85,11 +92,14 @@ impl Proxy {
         let (tokens, _) = app.gate.size();
         let address = listener.local_addr()?;
         tracing::info!(%address, upstream = self.upstream, tokens, "Keygate stands before the upstream");
+        app.metrics.serves(Protocol::Way(Way::Proxy));
+        let watching = watching(self.admin.clone(), Arc::clone(&app)).await?;
         let guarding = Arc::clone(&app);
         let guard = move |parts: &mut Parts, client: SocketAddr| admit(&guarding, parts, client);
         tokio::select! {
             () = proxy::serve(listener, proxy, guard, stop) => {}
             () = app.keep_flushing() => {}
+            () = watching => {}
         }
         app.settle_marks().await;
         tracing::info!("stopped");
@@ -126,6 +136,22 @@ impl Proxy {
             quota: Limits::default(),
         })?)
     }
+}
+
+/// Serves whoever watches, for as long as it is polled.
+async fn watching(admin: Option<Listen>, app: Arc<App>) -> anyhow::Result<impl Future<Output = ()>> {
+    let doorways = match admin {
+        Some(at) => vec![(listen_at(at).await?, Doorway::admin())],
+        None => Vec::new(),
+    };
+    let stop = serve::stop_signal()?;
+    Ok(async move {
+        if !doorways.is_empty() {
+            serve::serve(doorways, app, stop).await;
+        }
+        // What passes through here may take longer to end.
+        std::future::pending().await
+    })
 }
 
 /// Asks the gate about a request, and makes it what the upstream may see: with who calls, and without the credential.

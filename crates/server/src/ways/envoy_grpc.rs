@@ -100,7 +100,7 @@ pub(crate) async fn answer(
         let outcome = if is_trusted {
             check(&app, &asked, &doorway)
         } else {
-            question::refused(&app, Deny::UntrustedProxy)
+            question::refused(&app, Way::EnvoyGrpc, Deny::UntrustedProxy)
         };
         Ok(response(outcome))
     })

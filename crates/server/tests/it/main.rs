@@ -14,3 +14,4 @@ mod quota;
 mod recordings;
 mod routes;
 mod tenants;
+mod watching;
