@@ -271,6 +271,7 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
         ("GET", ["current_user"]) => ("user:read_self", None),
         ("GET", ["current_customer"]) => ("customer:read_self", None),
         ("GET", ["events"] | ["events", _]) => ("event:read", None),
+        ("GET", ["denials", _]) => ("token:read", None),
         ("GET", ["service"] | ["service", "search"]) => ("service:list", None),
         ("GET", ["service", id] | ["service", id, "details" | "domain" | "version"]) => {
             ("service:read", Some(id))

@@ -22,7 +22,7 @@ const REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remo
 
 /// What of a client's Envoy takes away before the API gets it: credentials, and names that some servers take for one of
 /// ours (SECURITY-BAR T-25).
-pub(super) const REMOVED: [&str; 13] = [
+pub(super) const REMOVED: [&str; 14] = [
     "fastly-key",
     "authorization",
     "fastly_key",
@@ -36,6 +36,7 @@ pub(super) const REMOVED: [&str; 13] = [
     "x_request_id",
     "remote_user",
     "x_auth_request_user",
+    "x_auth_jwt",
 ];
 
 static REMOVED_LIST: LazyLock<HeaderValue> = LazyLock::new(|| {

@@ -140,7 +140,10 @@ fn fits(said: &Said, case: &Case, door: &str, stale: bool) -> bool {
             is("credential_missing") || expected == "ambiguous_path" && is("ambiguous_path")
         }
         Answer::Deny(expected) if !api && expected == "no_rule" => {
-            is("no_rule") || is("token_unknown") || is("token_malformed")
+            // There the law looks at the token first: what it is that is not there, is told to those who may act at all.
+            let before = ["token_unknown", "token_malformed", "token_expired", "token_type_not_allowed"];
+            let unsure = ["owner_missing", "record_unsupported"];
+            is("no_rule") || before.into_iter().any(is) || *status == 503 && unsure.into_iter().any(is)
         }
         // What the handler says to a request that it can do nothing with is not the door's.
         Answer::Public => ![401, 403].contains(status),

@@ -4,7 +4,7 @@ use super::{Case, Deny, Pass, Same, Stop};
 use crate::proxy::Kind;
 
 /// Paths that servers read in two ways.
-const TWO_WAYS: [&str; 19] = [
+const TWO_WAYS: [&str; 18] = [
     "/public/../orders/admin",
     "/public/%2e%2e/orders/admin",
     "/public/.%2E/orders/admin",
@@ -21,7 +21,6 @@ const TWO_WAYS: [&str; 19] = [
     "/orders%5cadmin",
     "/orders%252fadmin",
     "/orders/%61dmin",
-    "/orders/ADMIN",
     "/orders/a%3fb",
     "/orders/a%23b",
 ];
@@ -59,6 +58,9 @@ fn paths() -> Vec<Case> {
         cases.push(get(path, Deny(400, "ambiguous_path")));
         cases.push(Case::new(&format!("GET {path}"), &[], Deny(400, "ambiguous_path")));
     }
+    // That this is near another action is a matter of which routes there are, and so nothing for strangers.
+    cases.push(get("/orders/ADMIN", Deny(400, "ambiguous_path")));
+    cases.push(Case::new("GET /orders/ADMIN", &[], Deny(401, "credential_missing")));
     for path in NO_WAY {
         cases.push(get(path, Stop));
     }

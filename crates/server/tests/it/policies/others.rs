@@ -151,7 +151,6 @@ async fn names_of_a_policy_for_others_are_in_no_answer() {
         "/.well-known/oauth-authorization-server",
         "/.well-known/oauth-protected-resource",
         "/openapi.json",
-        "/metrics",
     ] {
         answers.push((path, eve.get(path).await));
     }
