@@ -256,7 +256,7 @@ fn what_is_hidden_has_no_name_and_what_is_named_is_not_in_read() {
 }
 
 #[test]
-fn routes_that_no_request_can_mean_are_mistakes() {
+fn routes_that_no_request_can_mean_let_nothing_in() {
     let with = |route: &str| {
         let text = format!("{SHOP}\n").replace("\"GET /health\"", &format!("\"GET {route}\""));
         own().with(&[ApiSource { text: Some(&text), retired: &[] }])
@@ -265,7 +265,8 @@ fn routes_that_no_request_can_mean_are_mistakes() {
     for route in
         ["health", "/a//b", "/a/../b", "/a;b", "/a%2fb", "/a?b", "/a b", "/{{a}}", "/a-{*rest}", "/%61", ""]
     {
-        assert!(with(route).is_err(), "{route}");
+        // A mistake, or a route that is there in vain: what may be read in two ways is refused before it is looked for.
+        assert!(with(route).map_or(true, |policy| at_shop(&policy, route).is_err()), "{route}");
     }
     assert!(with(&"/a".repeat(64)).is_err());
 }
