@@ -172,8 +172,8 @@ async fn names_of_a_policy_for_others_are_in_no_answer() {
         assert!(!told.contains("zebra"), "{what}: {told}");
     }
     // Whoever it is for sees them.
-    let bob = house.token(&house.ada, &[]).await;
-    let roles = house.with(&bob).get("/iam/v1/roles").await;
+    let ada = house.token(&house.ada, &[]).await;
+    let roles = house.with(&ada).get("/iam/v1/roles").await;
     assert!(roles.body.contains("zebra-keeper") && roles.body.contains("zebra/zebra:write"), "{roles:?}");
 }
 
