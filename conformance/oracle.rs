@@ -294,7 +294,7 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
         (_, ["automation-tokens", ..]) => (automation_tokens(method, &segments)?, None),
         ("POST", ["oauth", "introspect"]) => ("token:introspect", None),
         ("POST", ["oauth", "revoke"]) => ("token:revoke", None),
-        ("GET", [".well-known", "oauth-authorization-server" | "oauth-protected-resource"]) => {
+        ("GET", [".well-known", "oauth-authorization-server" | "oauth-protected-resource" | "jwks.json"]) => {
             return Err("public");
         }
         ("GET", ["livez" | "readyz" | "metrics" | "openapi.json"]) => return Err("public"),

@@ -30,7 +30,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<Row> {
     let requests = || Requests::around(head.as_bytes(), &tokens, b"\r\n\r\n");
     let (mut ours, mut bare, mut own_cpu) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAUNCHES {
-        let outcome = run(&Server::bare()?, requests())?;
+        let outcome = run(&Server::yardstick("bare200")?, requests())?;
         bare.push(outcome.requests_per_second);
         own_cpu.push(outcome.own_cpu);
         let outcome = run(&Server::keygate(folder, &db)?, requests())?;

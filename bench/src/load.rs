@@ -6,7 +6,7 @@
 
 mod answer;
 mod connection;
-mod cpu;
+pub(crate) mod cpu;
 mod histogram;
 mod outcome;
 mod requests;

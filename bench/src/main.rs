@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use keygate_bench::{decide, durable, http, policy, proxy, report, start};
+use keygate_bench::{decide, durable, envoy, http, policy, proxy, report, start};
 
 /// Prints each figure beside its yardstick from the same run.
 #[derive(Parser)]
 struct Args {
-    /// Only rows whose group is named: malformed, decide (or decide-100000, decide-api and so on), policy, http, proxy, durable, start
+    /// Only rows whose group is named: malformed, decide (or decide-100000, decide-api and so on), policy, http, proxy,
+    /// envoy, durable, start
     groups: Vec<String>,
     /// Where databases are kept between runs
     #[arg(long, default_value = "target/bench")]
@@ -43,6 +44,9 @@ fn main() -> anyhow::Result<()> {
     if wanted("proxy") {
         start::eprintln("proxying …");
         rows.extend(proxy::measure(&args.folder)?);
+    }
+    if wanted("envoy") {
+        rows.extend(envoy::measure(&args.folder)?);
     }
     if wanted("durable") {
         start::eprintln("creating tokens durably …");

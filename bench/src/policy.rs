@@ -63,7 +63,7 @@ const HEAD: &str =
 /// Half with a parameter first, half with a word first: each may be each.
 fn alike(routes: usize) -> String {
     let line = |number: usize| {
-        let (path, action) = if number % 2 == 0 { ("{p}/w", "a") } else { ("w", "b") };
+        let (path, action) = if number.is_multiple_of(2) { ("{p}/w", "a") } else { ("w", "b") };
         format!("\"GET /{path}{number}/x\" = {{ action = \"{action}\" }}\n")
     };
     format!("{HEAD}[routes]\n{}", (0..routes).map(line).collect::<String>())

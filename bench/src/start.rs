@@ -53,14 +53,14 @@ impl Server {
         anyhow::bail!("keygate ended before it served")
     }
 
-    /// Starts the bare yardstick the same way.
+    /// Starts a yardstick of ours the same way.
     ///
     /// # Errors
     /// If it does not answer.
-    pub fn bare() -> anyhow::Result<Self> {
+    pub fn yardstick(name: &str) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(beside("bare200")?).arg(address.port().to_string());
+        command.args(["-c", "0"]).arg(beside(name)?).arg(address.port().to_string());
         Self::run(command, address)
     }
 

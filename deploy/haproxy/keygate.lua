@@ -9,7 +9,7 @@ local TIMEOUT_MS = 500
 -- What Keygate tells of whom it lets in. An answer without one of them is none.
 local IDENTITY = {
     "x-auth-token-id", "x-auth-subject", "x-auth-subject-type", "x-auth-customer-id", "x-auth-scopes", "x-auth-roles",
-    "x-auth-expires", "x-request-id", "remote-user", "x-auth-request-user",
+    "x-auth-expires", "x-request-id", "remote-user", "x-auth-request-user", "x-auth-jwt",
 }
 
 -- What a refusal tells the client.
@@ -116,9 +116,8 @@ end
 core.register_action("keygate", { "http-req" }, function(txn, address)
     local headers = txn.http:req_get_headers()
     local host = one(headers, "host")
-    -- An absolute form names another host than Host may, and the API would get it as it stands.
-    if host == nil or txn.f:url():sub(1, 1) ~= "/" then
-        return refuse(txn, 400, { ["cache-control"] = "no-store" }, "Send one Host, and a path\n")
+    if host == nil then
+        return refuse(txn, 400, { ["cache-control"] = "no-store" }, "Send one Host\n")
     end
     local answer = core.httpclient():get({
         url = "http://127.0.0.1/authz/haproxy",

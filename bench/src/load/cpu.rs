@@ -4,7 +4,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 /// What this thread has spent, to about a scheduler tick.
-pub(super) fn own() -> io::Result<Duration> {
+pub(crate) fn own() -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanos = text.split(' ').next().and_then(|first| first.parse().ok());
     nanos.map(Duration::from_nanos).ok_or_else(|| unreadable("/proc/thread-self/schedstat"))

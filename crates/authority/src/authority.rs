@@ -19,6 +19,7 @@ use crate::{
     password::Passwords,
     policy::InForce,
     usage::Mark,
+    vitals::Vitals,
     write::{Committed, Write, Writer},
 };
 
@@ -67,6 +68,7 @@ pub struct Authority {
     passwords: Passwords,
     limiter: Limiter,
     policy: Arc<InForce>,
+    vitals: Arc<Vitals>,
 }
 
 /// Connections for reading, made when there are too few, kept when done.
@@ -106,14 +108,16 @@ impl Authority {
         let policy = Arc::new(InForce::new(settings.policy));
         policy.read(&writer, &keys)?;
         let feed = feed(&writer, &keys, Arc::clone(&policy))?;
+        let vitals = Arc::new(Vitals::new());
         let (workers, waiting_max) = settings.hashing;
         Ok(Self {
-            writer: Writer::start(writer, Arc::clone(&keys), feed)?,
+            writer: Writer::start(writer, Arc::clone(&keys), feed, Arc::clone(&vitals))?,
             readers: Arc::new(Readers { path: settings.db, idle: Mutex::default() }),
             keys,
             passwords: Passwords::new(workers, waiting_max)?,
             limiter: Limiter::new(settings.login_limits),
             policy,
+            vitals,
         })
     }
 
@@ -155,6 +159,12 @@ impl Authority {
         self.keys.denials()
     }
 
+    /// What signs identities, for those who tell them to protected APIs.
+    #[must_use]
+    pub fn signer(&self) -> &crate::signer::Signer {
+        self.keys.signer()
+    }
+
     /// Writes marks of use.
     ///
     /// # Errors
@@ -168,7 +178,13 @@ impl Authority {
     /// # Errors
     /// Storage faults.
     pub async fn ping(&self) -> Result<(), Fault> {
-        self.read(|db, _| Ok(db.query_row("SELECT 1", [], |_| Ok(()))?)).await
+        self.read(|db, _| Ok(db.query_row("SELECT count(*) FROM head", [], |_| Ok(()))?)).await
+    }
+
+    /// Signs of life, for whoever watches.
+    #[must_use]
+    pub fn vitals(&self) -> &Vitals {
+        &self.vitals
     }
 
     pub(crate) async fn change<T: Send + 'static>(
@@ -186,9 +202,10 @@ impl Authority {
         look: impl FnOnce(&Connection, &Keys) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let (readers, keys) = (Arc::clone(&self.readers), Arc::clone(&self.keys));
+        let vitals = Arc::clone(&self.vitals);
         let read = move || {
-            let db = readers.take()?;
-            let found = look(&db, &keys);
+            let db = vitals.noting(readers.take())?;
+            let found = vitals.noting(look(&db, &keys));
             readers.put_back(db);
             found
         };

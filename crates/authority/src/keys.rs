@@ -17,7 +17,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::{denial::Denials, fault::Fault};
+use crate::{denial::Denials, fault::Fault, signer::Signer};
 
 const NONCE_LEN: usize = 24;
 
@@ -27,6 +27,7 @@ pub struct Keys {
     tag: Hmac<Sha256>,
     seed: XChaCha20Poly1305,
     denials: Denials,
+    signer: Signer,
 }
 
 impl Keys {
@@ -64,6 +65,7 @@ impl Keys {
             tag: hmac(b"keygate tag 1"),
             seed: XChaCha20Poly1305::new(&(*expand::<32>(key, b"keygate second-factor seed 1")).into()),
             denials: Denials::new(&expand::<32>(key, b"keygate denial 1")),
+            signer: Signer::new(&expand::<32>(key, b"keygate identity 1")),
         }
     }
 
@@ -71,6 +73,12 @@ impl Keys {
     #[must_use]
     pub fn denials(&self) -> Denials {
         self.denials.clone()
+    }
+
+    /// What signs identities.
+    #[must_use]
+    pub fn signer(&self) -> &Signer {
+        &self.signer
     }
 
     /// Starts a seal over the columns of a row of `table`.

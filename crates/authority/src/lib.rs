@@ -22,10 +22,12 @@ pub mod password;
 pub mod policy;
 mod row;
 pub mod service;
+pub mod signer;
 mod text;
 pub mod token;
 pub mod usage;
 pub mod user;
+pub mod vitals;
 mod write;
 
 pub use authority::{Authority, Settings};

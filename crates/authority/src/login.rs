@@ -85,7 +85,8 @@ impl Authority {
     /// [`LoginRefusal::TooMany`], [`Fault::Overloaded`], storage faults. A wrong password is no error yet.
     pub(crate) async fn check(&self, attempt: Attempt, now: Timestamp) -> Result<Checked, Fault> {
         let Attempt { login, password, otp } = attempt;
-        self.limiter().admit(&login, now)?;
+        let admitted = self.limiter().admit(&login, now);
+        admitted.inspect_err(|refusal| self.vitals().login_ended::<()>(&Ok(Err(*refusal))))?;
         let compared = self.compare(&login, password).await;
         if compared.is_err() {
             self.limiter().give_back(&login);
@@ -114,6 +115,7 @@ impl Authority {
     /// Gives an admitted try back unless it was refused for what it showed. Who sends a used code, or the right password
     /// for sudo on the wrong token, has guessed nothing.
     pub(crate) fn settle<T>(&self, login: &Login, outcome: &Result<Result<T, LoginRefusal>, Fault>) {
+        self.vitals().login_ended(outcome);
         let innocent = match outcome {
             Ok(
                 Err(LoginRefusal::CodeReused | LoginRefusal::TokenWithoutFactor | LoginRefusal::OverQuota)

@@ -6,7 +6,10 @@
 //! this process.
 
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
     thread,
     time::Duration,
 };
@@ -22,6 +25,7 @@ use crate::{
     keys::Keys,
     origin::Origin,
     usage::{self, Mark},
+    vitals::Vitals,
 };
 
 /// How many waiting changes one transaction takes at most.
@@ -139,10 +143,15 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the writer on its own thread.
-    pub(crate) fn start(db: Connection, keys: std::sync::Arc<Keys>, feed: Feed) -> Result<Self, Fault> {
+    pub(crate) fn start(
+        db: Connection,
+        keys: Arc<Keys>,
+        feed: Feed,
+        vitals: Arc<Vitals>,
+    ) -> Result<Self, Fault> {
         let (jobs, inbox) = channel();
         let name = "keygate-writer".to_owned();
-        let run = move || Desk { db, keys, feed }.run(&inbox);
+        let run = move || Desk { db, keys, feed, owes: false, vitals }.run(&inbox);
         let thread = thread::Builder::new().name(name).spawn(run).map_err(|_| Fault::Stopped)?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
@@ -220,8 +229,11 @@ fn in_savepoint<T>(
 /// What the writer's thread works on.
 struct Desk {
     db: Connection,
-    keys: std::sync::Arc<Keys>,
+    keys: Arc<Keys>,
     feed: Feed,
+    /// Whether the feed could not be read when it was last tried: then it is read whether somebody else has written or not.
+    owes: bool,
+    vitals: Arc<Vitals>,
 }
 
 impl Desk {
@@ -242,7 +254,10 @@ impl Desk {
             Ok(()) => self.settle(),
             Err(fault) => {
                 tracing::error!(error = ?fault, waiting = answers.len(), "a transaction failed: nothing of it was done");
+                self.vitals.store_failed();
                 self.roll_back();
+                // Whoever keeps us from writing may have written, and a gate hears of that whether we can write or not.
+                self.look_around();
                 Fate::NotDone
             }
         };
@@ -299,10 +314,12 @@ impl Desk {
     fn settle(&mut self) -> Fate {
         if let Err(fault) = self.db.execute_batch("COMMIT") {
             tracing::error!(error = ?fault, "a commit failed; whether it is on the disk is not known");
+            self.vitals.store_failed();
             self.roll_back();
             return Fate::Unknown;
         }
-        match self.feed.catch_up(&self.db, &self.keys) {
+        self.owes = true;
+        match self.read_feed() {
             Ok(()) => Fate::Done,
             Err(fault) => {
                 tracing::error!(error = ?fault, "committed, but the feed could not be read: gates do not know yet");
@@ -321,8 +338,24 @@ impl Desk {
 
     /// Carries what another process has committed to the gates of this one.
     fn look_around(&mut self) {
-        if let Err(fault) = self.feed.catch_up_if_changed(&self.db, &self.keys) {
+        if let Err(fault) = self.read_feed() {
             tracing::error!(error = ?fault, "the feed could not be read; gates stay where they are");
         }
+    }
+
+    /// Reads what is owed; else, what another connection may have written.
+    fn read_feed(&mut self) -> Result<(), Fault> {
+        let since = self.vitals.now();
+        let read = if self.owes {
+            self.feed.catch_up(&self.db, &self.keys)
+        } else {
+            self.feed.catch_up_if_changed(&self.db, &self.keys)
+        };
+        self.owes = read.is_err();
+        match &read {
+            Ok(()) => self.vitals.looked(since),
+            Err(_) => self.vitals.store_failed(),
+        }
+        read
     }
 }

@@ -101,6 +101,12 @@ impl Gate {
         self.replica.size()
     }
 
+    /// How many policies it cannot read, and so denies everything that they are about.
+    #[must_use]
+    pub fn unreadable_policies(&self) -> usize {
+        self.replica.unreadable_policies()
+    }
+
     /// The policies it decides by now.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {

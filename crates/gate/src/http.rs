@@ -54,17 +54,19 @@ pub fn ask<'a>(
     Ok(Ask { host: Some(host), method, path: Path::new(path), secret })
 }
 
-/// Whether a header asks the API for another method than the one that is decided about, also under a name that the API
-/// may take for one of those (`X_HTTP_Method_Override`: to a CGI they are the same).
+/// Whether a header asks the API for another method than the one that is decided about.
 #[must_use]
 pub fn overrides_method(headers: &HeaderMap) -> bool {
-    let is_alias = |name: &str| {
-        name.starts_with('x')
-            && name.contains('_')
-            && METHOD_OVERRIDES.contains(&name.replace('_', "-").as_str())
-    };
-    METHOD_OVERRIDES.iter().any(|name| headers.contains_key(*name))
-        || headers.keys().any(|name| is_alias(name.as_str()))
+    headers.keys().any(|name| is_method_override(name.as_str()))
+}
+
+/// Whether a header of this name does, also under a name that the API may take for one of those
+/// (`X_HTTP_Method_Override`: to a CGI they are the same).
+#[must_use]
+pub fn is_method_override(name: &str) -> bool {
+    name.starts_with('x')
+        && (METHOD_OVERRIDES.contains(&name)
+            || name.contains('_') && METHOD_OVERRIDES.contains(&name.replace('_', "-").as_str()))
 }
 
 /// The status of a refusal ahead of an API.

@@ -2,10 +2,10 @@
 //! for it.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicI64, AtomicU8, Ordering},
+        atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering},
     },
 };
 
@@ -47,6 +47,7 @@ pub(crate) struct Replica {
     book: ArcSwap<Book>,
     desk: Mutex<Desk>,
     position: AtomicI64,
+    unreadable: AtomicUsize,
 }
 
 struct CustomerEntry {
@@ -76,6 +77,8 @@ struct Desk {
     customers: HashMap<CustomerId, u32>,
     grants: HashMap<Services, HashMap<String, u32>>,
     policies: BTreeMap<PolicyId, PolicyRecord>,
+    /// Those whose rows fail their seals.
+    broken_policies: BTreeSet<PolicyId>,
 }
 
 /// What a look-up has found.
@@ -106,6 +109,7 @@ impl Replica {
             book: ArcSwap::from_pointee(Book::new(policy)),
             desk: Mutex::default(),
             position: AtomicI64::new(0),
+            unreadable: AtomicUsize::new(0),
         }
     }
 
@@ -211,11 +215,13 @@ impl Replica {
         for record in batch.records {
             match record {
                 Record::Policy(policy) => {
+                    desk.broken_policies.remove(&policy.id);
                     desk.policies.insert(policy.id, policy);
                     has_policies = true;
                 }
                 Record::Broken(Subject::Policy(id)) => {
                     desk.policies.remove(&id);
+                    desk.broken_policies.insert(id);
                     has_policies = true;
                 }
                 Record::Customer(customer) => self.apply_customer(&mut desk, &customer),

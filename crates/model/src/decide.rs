@@ -266,7 +266,7 @@ pub fn refuse(
     }
     let serves = policy.serves_at(host, standing.customer);
     let known = alive(standing, at.now)
-        .and_then(|()| if serves { Ok(()) } else { Err(Deny::NoRoute) })
+        .and(if serves { Ok(()) } else { Err(Deny::NoRoute) })
         .and_then(|()| equipped(standing, at, false, false));
     Verdict::Deny(known.err().unwrap_or(why))
 }

@@ -1,6 +1,13 @@
 //! The application: the rooms, tied together. Production and tests build the same one; only the edges differ.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::http::HeaderMap;
 use keygate_authority::{Authority, Fault, Origin, Settings, denial::Denials, usage};
@@ -59,6 +66,7 @@ pub struct App {
     /// Makes ids of refusals.
     pub denials: Denials,
     request_ids: RequestIds,
+    stopping: AtomicBool,
 }
 
 /// What an app is built with.
@@ -108,6 +116,7 @@ impl App {
             denials,
             request_ids: RequestIds::new(parts.rng.bytes().unwrap_or_default()),
             rng: parts.rng,
+            stopping: AtomicBool::new(false),
         }))
     }
 
@@ -147,6 +156,16 @@ impl App {
     /// The command line, now.
     pub fn local_origin(&self) -> Origin {
         Origin::local(self.clock.now())
+    }
+
+    /// Says that serving is about to end.
+    pub(crate) fn begin_to_stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether it is.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     async fn write_marks(&self, most: usize) {

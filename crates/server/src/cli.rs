@@ -2,9 +2,10 @@
 
 mod audit;
 mod automation_token;
-mod client;
+pub(crate) mod client;
 mod customer;
 mod demo;
+mod doctor;
 mod event;
 mod explain;
 mod import;
@@ -12,6 +13,7 @@ mod login;
 mod manual;
 mod output;
 mod policy;
+mod proxy;
 mod serve;
 mod service;
 mod token;
@@ -50,6 +52,11 @@ enum Command {
     /// Serve the API
     #[command(after_help = "Example:\n  keygate serve --listen 127.0.0.1:8080 --db sqlite:keygate.db")]
     Serve(serve::Serve),
+    /// Stand before an API: a reverse proxy with the gate inside
+    #[command(
+        after_help = "Example:\n  keygate proxy --upstream http://127.0.0.1:3000 --listen 0.0.0.0:8000"
+    )]
+    Proxy(proxy::Proxy),
     /// Customers: the organisations that everything belongs to
     #[command(subcommand)]
     Customer(customer::Command),
@@ -88,6 +95,9 @@ enum Command {
     /// Why a request was refused, by the id that came with the refusal
     #[command(after_help = "Example:\n  keygate explain 8cTt…")]
     Explain(explain::Explain),
+    /// Whether the proxy before a protected API refuses what it should, also without Keygate
+    #[command(after_help = "Example:\n  keygate doctor --probe https://api.shop.example.com/orders")]
+    Doctor(doctor::Doctor),
     /// Print a script that completes commands in a shell
     #[command(after_help = "Example:\n  keygate completions bash > /etc/bash_completion.d/keygate")]
     Completions(manual::Completions),
@@ -170,6 +180,7 @@ impl Command {
             Self::Demo(demo) => demo.run(),
 
             Self::Serve(serve) => serve.run(),
+            Self::Proxy(proxy) => proxy.run(),
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),
@@ -182,6 +193,7 @@ impl Command {
             Self::AutomationToken(command) => command.run(),
             Self::Event(command) => command.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man(man) => man.run(),
         }

@@ -35,6 +35,9 @@ pub struct File {
     /// Where proxies ask what they may let pass.
     #[serde(default, rename = "way")]
     pub ways: Vec<WayLine>,
+    /// Health and counters at an address of their own.
+    #[serde(default)]
+    pub admin: Admin,
     /// Failed logins.
     #[serde(default)]
     pub login: Login,
@@ -47,7 +50,7 @@ pub struct File {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WayLine {
-    /// The proxy family: `nginx`, `traefik`, `caddy`, `haproxy`, `envoy`.
+    /// The proxy family: `nginx`, `traefik`, `caddy`, `haproxy`, `envoy`, `envoy-grpc`.
     pub kind: Way,
     /// `ADDRESS:PORT`, or `unix:PATH`. Several may share one.
     pub listen: Listen,
@@ -93,6 +96,14 @@ impl FromStr for WayLine {
         let (kind, listen) = text.split_once('=').ok_or("write it as nginx=127.0.0.1:8081")?;
         Ok(Self { kind: kind.parse()?, listen: listen.parse()?, trusted: None })
     }
+}
+
+/// Health and counters, for those who watch.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// `ADDRESS:PORT`, or `unix:PATH`. Whoever can connect there is answered.
+    pub listen: Option<Listen>,
 }
 
 /// Limits on failed logins.

@@ -28,6 +28,7 @@ use crate::{
     caller::Caller,
     edge::Stopwatch,
     error::{Code, Problem},
+    metrics::Protocol,
     quota::{Left, Spender},
 };
 
@@ -101,7 +102,11 @@ async fn admit(
     origin: &Origin,
     left: &mut Option<Left>,
 ) -> Result<Option<Caller>, Problem> {
-    let refuse = |deny| Problem::denied(deny, &app.gate.policy());
+    let told = |deny| Problem::denied(deny, &app.gate.policy());
+    let refuse = |deny| {
+        app.metrics.denied(Protocol::Api, deny);
+        told(deny)
+    };
     let method = Method::parse(parts.method.as_str()).ok_or_else(|| refuse(Deny::NoRoute))?;
     let path = Path::new(parts.uri.path());
     let policy = app.gate.policy();
@@ -139,20 +144,22 @@ async fn admit(
     let user_agent = user_agent(&parts.headers, &app.brand);
     let client = Client { ip: client_ip(parts), user_agent };
     let ask = Ask { host: None, method, path, secret: Ok(secret) };
+    let watch = Stopwatch::start();
     let verdict = app.gate.authorize(&ask, client, origin.now);
-    app.metrics.decided(&verdict);
+    app.metrics.took(Protocol::Api, watch.elapsed());
+    app.metrics.decided(Protocol::Api, &verdict);
     *left = count(app, access, &digest, &verdict, origin.now)?;
     match verdict {
         Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), client))),
         Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
         Verdict::Deny(Deny::OwnerDisabled) => {
             app.stranded.note(digest, || origin.clone());
-            Err(refuse(Deny::OwnerDisabled))
+            Err(told(Deny::OwnerDisabled))
         }
         Verdict::Deny(Deny::ServiceUnknown) => {
             Err(Problem::missing("service", path.as_str().split('/').nth(2).unwrap_or_default()))
         }
-        Verdict::Deny(deny) => Err(refuse(deny)),
+        Verdict::Deny(deny) => Err(told(deny)),
         Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
     }
 }

@@ -13,10 +13,13 @@ mod json;
 pub mod log;
 mod metrics;
 pub mod openapi_import;
+#[cfg(feature = "otel")]
+mod otel;
 pub mod outbox;
 mod patience;
 pub mod proxy;
 pub mod quota;
+mod readiness;
 mod request_id;
 pub mod router;
 pub mod serve;

@@ -3,12 +3,16 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// Starts logging: for people on a terminal, as JSON elsewhere. `KEYGATE_LOG` filters, like `info` or `debug`.
 pub fn start(default: &str) {
     let filter = EnvFilter::try_from_env("KEYGATE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if std::io::stderr().is_terminal() { lines.boxed() } else { lines.json().boxed() };
+    let all = tracing_subscriber::registry().with(filter).with(lines);
+    #[cfg(feature = "otel")]
+    let all = all.with(crate::otel::layer());
     // A second start, as in tests, keeps the first.
-    let _ = if std::io::stderr().is_terminal() { builder.try_init() } else { builder.json().try_init() };
+    let _ = all.try_init();
 }

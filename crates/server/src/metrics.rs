@@ -1,36 +1,115 @@
-//! What is counted, for `GET /metrics`: one atomic a decision, and nothing of whom.
+//! What is counted, for `GET /metrics`: numbers, and nothing of whom. Whoever decides adds to atomics that have their
+//! places from the start: no lock, and no look-up by a name.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+pub(crate) mod page;
+mod process;
+mod text;
+
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use std::{collections::BTreeMap, fmt::Write as _};
 
-use keygate_model::Verdict;
+use keygate_model::{Deny, Unsure, Verdict};
+
+pub(crate) use self::text::Format;
+use crate::ways::{
+    Way,
+    denial::{self, CODES},
+};
+
+/// Upper bounds of the buckets for how long a decision takes, in nanoseconds, and as they are written in seconds.
+const BOUNDS: [(u64, &str); 11] = [
+    (5_000, "0.000005"),
+    (10_000, "0.00001"),
+    (25_000, "0.000025"),
+    (50_000, "0.00005"),
+    (100_000, "0.0001"),
+    (250_000, "0.00025"),
+    (500_000, "0.0005"),
+    (1_000_000, "0.001"),
+    (2_500_000, "0.0025"),
+    (5_000_000, "0.005"),
+    (10_000_000, "0.01"),
+];
+
+/// Why it cannot be told: the words, by their places.
+const UNSURE: [Unsure; 4] =
+    [Unsure::Stale, Unsure::OwnerMissing, Unsure::ProxyMisconfigured, Unsure::Unsupported];
+
+/// By which door a question came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// Keygate's own API.
+    Api,
+    /// A way in.
+    Way(Way),
+}
+
+/// How many there are.
+const PROTOCOLS: usize = 2 + Way::ALL.len();
 
 /// The counters.
 #[derive(Default)]
 pub struct Metrics {
-    allowed: AtomicU64,
-    denied: AtomicU64,
-    unsure: AtomicU64,
-    /// Refusals by their code. Counted after the decision, off the authorise path of the forward-auth door.
+    doors: [Door; PROTOCOLS],
+    /// What Keygate's own API answers instead of what was asked for, by its code. Those are many, and that API waits for a
+    /// disk anyway.
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     purge_misses: AtomicU64,
 }
 
+/// What came of the questions at one door.
+#[derive(Default)]
+struct Door {
+    is_served: AtomicBool,
+    allowed: AtomicU64,
+    denied: [AtomicU64; CODES.len()],
+    unsure: [AtomicU64; UNSURE.len()],
+    took: Histogram,
+}
+
+/// How long something takes. The last bucket has no bound.
+#[derive(Default)]
+struct Histogram {
+    buckets: [AtomicU64; BOUNDS.len() + 1],
+    nanos: AtomicU64,
+}
+
 impl Metrics {
+    /// Notes that a door is open, so that its counters are shown while they are 0: of what appears with its first count,
+    /// nobody can see that it has grown.
+    pub(crate) fn serves(&self, protocol: Protocol) {
+        self.door(protocol).is_served.store(true, Ordering::Relaxed);
+    }
+
     /// Counts a decision.
-    pub(crate) fn decided(&self, verdict: &Verdict) {
+    pub(crate) fn decided(&self, protocol: Protocol, verdict: &Verdict) {
+        let door = self.door(protocol);
         let counter = match verdict {
-            Verdict::Allow(_) => &self.allowed,
-            Verdict::Deny(_) => &self.denied,
-            Verdict::CannotTell(_) => &self.unsure,
+            Verdict::Allow(_) => &door.allowed,
+            Verdict::Deny(deny) => &door.denied[usize::from(denial::code_number(*deny))],
+            Verdict::CannotTell(unsure) => &door.unsure[place(*unsure)],
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a refusal by its code.
+    /// Counts a refusal ahead of the gate.
+    pub(crate) fn denied(&self, protocol: Protocol, deny: Deny) {
+        self.decided(protocol, &Verdict::Deny(deny));
+    }
+
+    /// Notes how long a decision took.
+    pub(crate) fn took(&self, protocol: Protocol, time: Duration) {
+        self.door(protocol).took.note(time);
+    }
+
+    /// Counts what Keygate's own API answers instead of what was asked for.
     pub(crate) fn refused(&self, code: &'static str) {
         *self.refusals.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
     }
@@ -40,36 +119,99 @@ impl Metrics {
         self.purge_misses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The Prometheus text format.
-    pub(crate) fn text(&self, gate: &keygate_gate::Gate, stranded: u64) -> String {
-        let (tokens, table_bytes) = gate.size();
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut text = format!(
-            "# TYPE keygate_authz_requests_total counter\n\
-             keygate_authz_requests_total{{decision=\"allow\"}} {}\n\
-             keygate_authz_requests_total{{decision=\"deny\"}} {}\n\
-             keygate_authz_requests_total{{decision=\"cannot_tell\"}} {}\n\
-             # TYPE keygate_tokens gauge\nkeygate_tokens {tokens}\n\
-             # TYPE keygate_replica_table_bytes gauge\nkeygate_replica_table_bytes {table_bytes}\n\
-             # TYPE keygate_replica_applied_position gauge\nkeygate_replica_applied_position {}\n\
-             # TYPE keygate_usage_marks_lost_total counter\nkeygate_usage_marks_lost_total {}\n\
-             # TYPE keygate_purge_misses_total counter\nkeygate_purge_misses_total {}\n\
-             # TYPE keygate_owner_disabled_total counter\nkeygate_owner_disabled_total {stranded}\n\
-             # TYPE keygate_rate_limited_total counter\nkeygate_rate_limited_total {}\n\
-             # TYPE keygate_refusals_total counter\n",
-            load(&self.allowed),
-            load(&self.denied),
-            load(&self.unsure),
-            gate.position().0,
-            gate.lost_marks(),
-            load(&self.purge_misses),
-            refusals.get("rate_limited").unwrap_or(&0),
-        );
-        for (code, count) in refusals.iter() {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "keygate_refusals_total{{code=\"{code}\"}} {count}");
+    fn door(&self, protocol: Protocol) -> &Door {
+        match protocol {
+            Protocol::Api => &self.doors[0],
+            Protocol::Way(way) => &self.doors[1 + way as usize],
         }
-        text
+    }
+
+    /// The doors that are open.
+    fn open_doors(&self) -> impl Iterator<Item = (&'static str, &Door)> {
+        let ways = Way::ALL.into_iter().chain([Way::Proxy]);
+        let all = std::iter::once(Protocol::Api).chain(ways.map(Protocol::Way));
+        let doors = all.map(|protocol| (protocol.name(), self.door(protocol)));
+        doors.filter(|(_, door)| door.is_served.load(Ordering::Relaxed))
+    }
+
+    /// Refusals by their codes, of all doors.
+    fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // The API's are in there already, in its own words.
+        for door in &self.doors[1..] {
+            for (code, count) in CODES.into_iter().zip(&door.denied) {
+                match count.load(Ordering::Relaxed) {
+                    0 => {}
+                    count => *refusals.entry(code).or_default() += count,
+                }
+            }
+        }
+        refusals
+    }
+}
+
+/// Whether this thread is to note how long its next decision takes ahead of an API: one of eight. Reading the clock twice
+/// and adding to a histogram costs about a hundredth of such a request (docs/decisions/metrics.md).
+pub(crate) fn is_watched() -> bool {
+    thread_local! {
+        static TURN: Cell<u8> = const { Cell::new(0) };
+    }
+    let turn = TURN.get();
+    TURN.set((turn + 1) % 8);
+    turn == 0
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Way(way) => way.name(),
+        }
+    }
+}
+
+impl Histogram {
+    fn note(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let bucket = BOUNDS.iter().position(|(most, _)| nanos <= *most).unwrap_or(BOUNDS.len());
+        self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+fn place(unsure: Unsure) -> usize {
+    match unsure {
+        Unsure::Stale => 0,
+        Unsure::OwnerMissing => 1,
+        Unsure::ProxyMisconfigured => 2,
+        Unsure::Unsupported => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_door_and_each_doubt_has_a_place_of_its_own() {
+        for (number, way) in Way::ALL.into_iter().chain([Way::Proxy]).enumerate() {
+            assert_eq!(way as usize, number, "{}", way.name());
+        }
+        for (number, unsure) in UNSURE.into_iter().enumerate() {
+            assert_eq!(place(unsure), number, "{}", unsure.code());
+        }
+    }
+
+    #[test]
+    fn a_time_falls_into_the_bucket_that_its_bound_is_written_for() {
+        let histogram = Histogram::default();
+        for (nanos, seconds) in BOUNDS {
+            assert_eq!(seconds.parse::<f64>().unwrap(), Duration::from_nanos(nanos).as_secs_f64());
+            histogram.note(Duration::from_nanos(nanos));
+        }
+        histogram.note(Duration::from_nanos(10_000_001));
+        for bucket in &histogram.buckets {
+            assert_eq!(bucket.load(Ordering::Relaxed), 1);
+        }
     }
 }

@@ -152,6 +152,7 @@ fn about_rows() -> Vec<Row> {
         ("GET /metrics", get(health::metrics)),
         ("GET /.well-known/oauth-authorization-server", get(well_known::authorization_server)),
         ("GET /.well-known/oauth-protected-resource", get(well_known::protected_resource)),
+        ("GET /.well-known/jwks.json", get(well_known::jwks)),
     ]
 }
 
@@ -162,12 +163,14 @@ pub fn router(app: Arc<App>) -> Router {
         let path = on.split_once(' ').map_or(on, |(_, path)| path);
         router = router.route(path, handler);
     }
-    router
+    let router = router
         // The door has refused what no policy names; what comes here is named and has no handler.
         .fallback(async || Problem::missing("endpoint", "here"))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), door::stand))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), door::stand));
+    #[cfg(feature = "otel")]
+    let router = router.layer(middleware::from_fn(crate::otel::trace));
+    router.with_state(app)
 }
 
 /// A panic is a mistake of ours: the process lives, the caller learns nothing of it.

@@ -1,8 +1,12 @@
 //! Serving: connections, their limits, and a stop that loses nothing.
 
-use std::{convert::Infallible, future::Future, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response},
+};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -17,11 +21,13 @@ use tokio::{
 use tower::Service as _;
 
 use crate::{
+    api::health::admin_router,
     app::App,
     door::ClientIp,
+    metrics::Protocol,
     patience::Patience,
     router::router,
-    ways::{self, Doorway, Peer},
+    ways::{self, Doorway, Peer, Way, envoy_grpc},
 };
 
 /// The largest request line and headers, in bytes: the contract's 16 KiB of `Surrogate-Key`, and as much for the rest.
@@ -39,30 +45,46 @@ pub enum Listener {
     Unix(UnixListener, PathBuf),
 }
 
+/// What becomes of a request.
+enum Next {
+    Answered(Response<Body>),
+    Message(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    Route(Router, ClientIp, Request<Incoming>),
+}
+
 /// What all connections share.
 struct Hall {
     app: Arc<App>,
     router: Router,
+    admin: Router,
     builder: Builder<TokioExecutor>,
     patience: Patience,
 }
 
 /// Serves until `stop` is done, then lets the requests that have begun end, and writes the marks of use that wait.
 pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl Future<Output = ()>) {
-    let router = router(Arc::clone(&app));
-    let hall = Arc::new(Hall { app, router, builder: builder(), patience: Patience::default() });
+    let (router, admin) = (router(Arc::clone(&app)), admin_router(Arc::clone(&app)));
+    let hall = Arc::new(Hall { app, router, admin, builder: builder(), patience: Patience::default() });
     let (quit, quitting) = watch::channel(());
-    let mut accepting = JoinSet::new();
+    let (quit_watching, quitting_watching) = watch::channel(());
+    let (mut accepting, mut watching) = (JoinSet::new(), JoinSet::new());
     for (listener, doorway) in doorways {
-        accepting.spawn(accept(Arc::clone(&hall), listener, Arc::new(doorway), quitting.clone()));
+        hall.tell_metrics(&doorway);
+        let (tasks, quitting) =
+            if doorway.admin { (&mut watching, &quitting_watching) } else { (&mut accepting, &quitting) };
+        tasks.spawn(accept(Arc::clone(&hall), listener, Arc::new(doorway), quitting.clone()));
     }
     tokio::select! {
         () = stop => {}
         () = hall.app.keep_flushing() => {}
         () = hall.patience.keep_ticking() => {}
     }
+    hall.app.begin_to_stop();
     drop(quit);
     while accepting.join_next().await.is_some() {}
+    // Until the last request is answered, those who watch can see that this process takes no more.
+    drop(quit_watching);
+    while watching.join_next().await.is_some() {}
     hall.app.settle_marks().await;
 }
 
@@ -162,18 +184,24 @@ impl Hall {
     ) {
         let (hall, doorway) = (Arc::clone(self), Arc::clone(doorway));
         let service = service_fn(move |request: Request<Incoming>| {
-            // The authorise path is answered here, before the router and without waiting for anything.
-            let way = doorway.way(request.uri().path());
-            let to_be_routed = match way {
-                Some(way) => Err(ways::answer(&hall.app, way, &request, peer, &doorway)),
-                None => Ok((hall.router.clone(), hall.client(&request, peer, &doorway))),
+            // The authorise path is answered here, before the router and without waiting for anything; over gRPC, for
+            // nothing but the message.
+            let next = match doorway.way(request.uri().path()) {
+                Some(Way::EnvoyGrpc) => Next::Message(Box::pin(envoy_grpc::answer(
+                    Arc::clone(&hall.app),
+                    request,
+                    peer,
+                    Arc::clone(&doorway),
+                ))),
+                Some(way) => Next::Answered(ways::answer(&hall.app, way, &request, peer, &doorway)),
+                None if !doorway.api && !doorway.admin => Next::Answered(ways::nothing_here()),
+                None => Next::Route(hall.router(&doorway), hall.client(&request, peer, &doorway), request),
             };
-            let api = doorway.api;
             async move {
-                match to_be_routed {
-                    Err(answered) => Ok::<_, Infallible>(answered),
-                    Ok(_) if !api => Ok(ways::nothing_here()),
-                    Ok((mut router, client)) => {
+                match next {
+                    Next::Answered(response) => Ok::<_, Infallible>(response),
+                    Next::Message(answering) => Ok(answering.await),
+                    Next::Route(mut router, client, request) => {
                         let mut request = request.map(Body::new);
                         request.extensions_mut().insert(client);
                         router.call(request).await
@@ -190,6 +218,15 @@ impl Hall {
             }
         });
         leash.hold(task.abort_handle());
+    }
+
+    fn router(&self, doorway: &Doorway) -> Router {
+        if doorway.admin { self.admin.clone() } else { self.router.clone() }
+    }
+
+    fn tell_metrics(&self, doorway: &Doorway) {
+        let ways = doorway.ways.iter().map(|way| Protocol::Way(*way));
+        ways.chain(doorway.api.then_some(Protocol::Api)).for_each(|door| self.app.metrics.serves(door));
     }
 
     /// Who asks of Keygate's own API: whoever has connected, or whom a proxy of ours names.

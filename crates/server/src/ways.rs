@@ -18,11 +18,14 @@ use keygate_model::{Deny, Networks, Unsure};
 use crate::app::App;
 
 mod answer;
+mod assertion;
 pub mod denial;
 mod dialect;
+pub(crate) mod envoy_grpc;
 pub mod identity;
 pub mod question;
 
+use dialect::Odd;
 use question::Outcome;
 
 /// A proxy family.
@@ -39,11 +42,18 @@ pub enum Way {
     Haproxy,
     /// Envoy and the Kubernetes Gateway API, `ext_authz` over HTTP (CONVENTIONS §4b, §4c).
     Envoy,
+    /// The same over gRPC (CONVENTIONS §4).
+    #[serde(rename = "envoy-grpc")]
+    EnvoyGrpc,
+    /// Keygate's own proxy, which asks in its own process and has no URL.
+    #[serde(skip)]
+    Proxy,
 }
 
 impl Way {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Nginx, Self::Traefik, Self::Caddy, Self::Haproxy, Self::Envoy];
+    /// All that are asked over a URL.
+    pub const ALL: [Self; 6] =
+        [Self::Nginx, Self::Traefik, Self::Caddy, Self::Haproxy, Self::Envoy, Self::EnvoyGrpc];
 
     /// What settings and metrics call it.
     #[must_use]
@@ -54,6 +64,8 @@ impl Way {
             Self::Caddy => "caddy",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
+            Self::EnvoyGrpc => "envoy-grpc",
+            Self::Proxy => "proxy",
         }
     }
 
@@ -66,11 +78,16 @@ impl Way {
             Self::Caddy => "/authz/caddy",
             Self::Haproxy => "/authz/haproxy",
             Self::Envoy => "/authz/envoy",
+            Self::EnvoyGrpc => envoy_grpc::CHECK,
+            Self::Proxy => "",
         }
     }
 
     /// The way that a path leads to.
     fn at(path: &str) -> Option<Self> {
+        if matches!(path, envoy_grpc::CHECK | envoy_grpc::HEALTH) {
+            return Some(Self::EnvoyGrpc);
+        }
         let rest = path.strip_prefix("/authz/")?;
         let under_envoy =
             rest.strip_prefix("envoy").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -108,11 +125,18 @@ impl Peer {
     }
 }
 
+/// What whoever is refused is answered.
+pub(crate) fn refusal(way: Way, outcome: Outcome) -> Response<Body> {
+    answer::render(way, outcome)
+}
+
 /// What is served at an address.
 #[derive(Clone, Debug)]
 pub struct Doorway {
     /// Keygate's own API.
     pub api: bool,
+    /// Health and counters alone, for those who watch.
+    pub admin: bool,
     /// The ways in.
     pub ways: Vec<Way>,
     /// Whose word about others is taken: proxies, by their addresses.
@@ -123,19 +147,25 @@ impl Doorway {
     /// Keygate's own API, and no way in.
     #[must_use]
     pub fn api(trusted: Networks) -> Self {
-        Self { api: true, ways: Vec::new(), trusted }
+        Self { api: true, admin: false, ways: Vec::new(), trusted }
     }
 
     /// Ways in, and nothing else.
     #[must_use]
     pub fn ways(ways: Vec<Way>, trusted: Networks) -> Self {
-        Self { api: false, ways, trusted }
+        Self { api: false, admin: false, ways, trusted }
     }
 
     /// Everything at one address, for this machine alone: for tests and the demo.
     #[must_use]
     pub fn everything() -> Self {
-        Self { api: true, ways: Way::ALL.to_vec(), trusted: loopback() }
+        Self { api: true, admin: false, ways: Way::ALL.to_vec(), trusted: loopback() }
+    }
+
+    /// For those who watch: health and counters, to whoever connects.
+    #[must_use]
+    pub fn admin() -> Self {
+        Self { api: false, admin: true, ways: Vec::new(), trusted: Networks::default() }
     }
 
     /// Whether a peer's word about others is taken.
@@ -169,19 +199,26 @@ pub fn answer<B>(app: &App, way: Way, request: &Request<B>, peer: Peer, doorway:
     let outcome = if doorway.trusts(peer) {
         match dialect::target(way, request, doorway) {
             Ok(target) => question::answer(app, way, &target, request.headers()),
-            Err(dialect::Odd::Misconfigured) => {
-                tracing::warn!(
-                    way = way.name(),
-                    "a proxy does not say what it was asked for: see docs/proxies.md"
-                );
-                Outcome::CannotTell(Unsure::ProxyMisconfigured)
-            }
-            Err(dialect::Odd::Deny(deny)) => question::refused(app, deny),
+            Err(odd) => unasked(app, way, odd),
         }
     } else {
-        question::refused(app, Deny::UntrustedProxy)
+        question::refused(app, way, Deny::UntrustedProxy)
     };
     answer::render(way, outcome)
+}
+
+/// What comes of a question that cannot be put.
+fn unasked(app: &App, way: Way, odd: Odd) -> Outcome {
+    match odd {
+        Odd::Misconfigured => {
+            tracing::warn!(
+                way = way.name(),
+                "a proxy does not say what it was asked for: see docs/proxies.md"
+            );
+            question::unsure(app, way, Unsure::ProxyMisconfigured)
+        }
+        Odd::Deny(deny) => question::refused(app, way, deny),
+    }
 }
 
 /// Who stands behind a proxy of ours; the peer itself if it names nobody. None: it names somebody, and nobody can tell

@@ -1,5 +1,7 @@
 //! Policies in the replica: what scopes and roles mean, and what that changes for those who have them.
 
+use std::sync::atomic::Ordering;
+
 use keygate_model::policy::ApiSource;
 
 use super::{Desk, Replica};
@@ -15,10 +17,16 @@ impl Replica {
             .collect();
         let book = self.book.load();
         let (policy, unreadable) = book.policy.with_readable(&sources);
+        self.unreadable.store(unreadable.len() + desk.broken_policies.len(), Ordering::Relaxed);
         for why in unreadable {
             tracing::error!(error = %why, "a policy cannot be read: everything at its hosts is denied");
         }
         self.book.store(book.under(policy.into()).into());
+    }
+
+    /// How many policies are left out.
+    pub(crate) fn unreadable_policies(&self) -> usize {
+        self.unreadable.load(Ordering::Relaxed)
     }
 
     /// The number that a book has for something, which everybody's book has before anything goes by it.

@@ -39,8 +39,7 @@ fn apply(gate: &Gate, text: String) {
 }
 
 fn ask(gate: &Gate, secret: &str, path: &str) -> Verdict {
-    let secret =
-        Presented::parse(secret.as_bytes(), &Brand::default(), Foreign::Refused).ok().expect("a secret");
+    let secret = Presented::parse(secret.as_bytes(), &Brand::default(), Foreign::Refused).expect("a secret");
     let (host, method) = (Host::parse("api.test").ok(), Method::Get);
     let ask = Ask { host, method, path: Path::new(path), secret: Ok(secret) };
     gate.authorize(&ask, Client { ip: None, user_agent: "" }, NOW)

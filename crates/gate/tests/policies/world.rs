@@ -199,7 +199,7 @@ impl Question {
     pub(crate) fn put(&self, gate: &Gate) -> Verdict {
         let secret = secret(self.token.unwrap_or(usize::MAX));
         let secret =
-            Presented::parse(secret.as_bytes(), &Brand::default(), Foreign::Refused).ok().expect("a secret");
+            Presented::parse(secret.as_bytes(), &Brand::default(), Foreign::Refused).expect("a secret");
         let Some(method) = Method::parse(self.method) else {
             return Verdict::Deny(keygate_model::Deny::NoRoute);
         };

@@ -1,10 +1,13 @@
 //! Protected APIs: policies that an operator applies, beside Keygate's own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     BadPolicy, Policy,
-    file::{ActionLine, ApiFile, CaseLine, CustomersLine},
+    file::{ActionLine, ApiFile, CaseLine, CustomersLine, IdentityLine},
     route::Routes,
 };
 use crate::{
@@ -22,12 +25,23 @@ pub struct Api {
     pub hosts: Vec<String>,
     /// Whose tokens are good there.
     pub customers: Customers,
+    /// The JWT that tells it who asks, if it wants one.
+    pub assertion: Option<Assertion>,
     /// Its routes.
     pub routes: Routes,
     pub(super) cases: Vec<CaseLine>,
     /// The number of its first action, and how many there are.
     first: u16,
     count: u16,
+}
+
+/// What a JWT says that tells a protected API who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assertion {
+    /// For whom it is. None: for the host that was asked for.
+    pub audience: Option<String>,
+    /// For how long it is good.
+    pub lifetime: Duration,
 }
 
 /// Whose tokens are good at an API. *All* is a value of its own.
@@ -94,7 +108,7 @@ impl Parsed {
 
     /// Compiles it, now that its actions are numbered.
     pub(super) fn compile(self, policy: &Policy, first: u16, count: u16) -> Result<Api, BadPolicy> {
-        let ApiFile { name, hosts, customers, routes: lines, cases, .. } = self.0;
+        let ApiFile { name, hosts, customers, identity, routes: lines, cases, .. } = self.0;
         let customers = match customers {
             CustomersLine::Word(word) if word == "all" => Customers::All,
             CustomersLine::Word(word) => return Err(BadPolicy::Customers(word)),
@@ -107,7 +121,23 @@ impl Parsed {
             routes.add(on, line, action).map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }
         routes.close();
-        Ok(Api { name, hosts, customers, routes, cases, first, count })
+        let assertion = identity.filter(|line| line.jwt).map(Assertion::from);
+        Ok(Api { name, hosts, customers, assertion, routes, cases, first, count })
+    }
+}
+
+impl From<IdentityLine> for Assertion {
+    fn from(line: IdentityLine) -> Self {
+        let lifetime = Duration::from_secs(line.lifetime_seconds.0.into());
+        Self { audience: line.audience.map(|audience| audience.0), lifetime }
+    }
+}
+
+impl Policy {
+    /// The protected API at a host. None: there is none, or it is Keygate's own.
+    #[must_use]
+    pub fn api_at(&self, host: &Host<'_>) -> Option<&Api> {
+        self.by_host.get(host.as_str()).map(|place| &self.apis[*place])
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) struct ApiFile {
     pub(super) name: String,
     pub(super) hosts: Vec<String>,
     pub(super) customers: CustomersLine,
+    pub(super) identity: Option<IdentityLine>,
     #[serde(default)]
     pub(super) actions: BTreeMap<String, ApiActionLine>,
     #[serde(default)]
@@ -41,6 +42,50 @@ pub(super) struct ApiFile {
 pub(super) enum CustomersLine {
     Word(String),
     These(Vec<CustomerId>),
+}
+
+/// How it is told who asks, beside the headers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IdentityLine {
+    pub(super) jwt: bool,
+    pub(super) audience: Option<Audience>,
+    #[serde(default)]
+    pub(super) lifetime_seconds: Lifetime,
+}
+
+/// What a JWT may name as its audience.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Audience(pub(super) String);
+
+impl TryFrom<String> for Audience {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_right = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_right.then_some(Self(text)).ok_or("an audience is 1 to 255 visible ASCII characters, no spaces")
+    }
+}
+
+/// How long a JWT is good.
+#[derive(Deserialize)]
+#[serde(try_from = "i64")]
+pub(super) struct Lifetime(pub(super) u16);
+
+impl Default for Lifetime {
+    fn default() -> Self {
+        Self(60)
+    }
+}
+
+impl TryFrom<i64> for Lifetime {
+    type Error = &'static str;
+
+    fn try_from(seconds: i64) -> Result<Self, Self::Error> {
+        let seconds = u16::try_from(seconds).ok().filter(|seconds| (10..=300).contains(seconds));
+        seconds.map(Self).ok_or("a JWT is good for 10 to 300 seconds")
+    }
 }
 
 /// What may be said of an action of a protected API.

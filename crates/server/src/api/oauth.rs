@@ -19,6 +19,7 @@ use crate::{
     app::App,
     caller::Caller,
     error::Problem,
+    metrics::Protocol,
     quota::{Left, Spender},
 };
 
@@ -174,7 +175,7 @@ async fn give_up(app: &App, origin: &Origin, digest: &Digest) -> Result<Option<L
     let at = Circumstances { now: origin.now, client: origin.ip.parse().ok() };
     let want = Want { action: Action::TOKEN_REVOKE_SELF, service: None };
     let verdict = app.gate.decide(digest, &want, at);
-    app.metrics.decided(&verdict);
+    app.metrics.decided(Protocol::Api, &verdict);
     let permit = match verdict {
         Verdict::Allow(permit) => permit,
         Verdict::Deny(Deny::Unknown | Deny::Expired { .. }) => return Ok(None),

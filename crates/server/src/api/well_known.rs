@@ -1,6 +1,11 @@
 //! Metadata documents.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
 use serde_json::{Value, json};
 
 use super::{Ap, Reply};
@@ -8,6 +13,8 @@ use crate::{app::App, error::Problem};
 
 /// Where a protected resource says what it is (RFC 9728).
 pub(crate) const PROTECTED_RESOURCE: &str = "oauth-protected-resource";
+
+const JWK_SET: &str = "application/jwk-set+json";
 
 /// What Fastly's command line asks for before anything else, and goes on only if it is JSON. There is no single sign-on
 /// here, and the document says so by naming no endpoint.
@@ -23,6 +30,7 @@ pub(crate) async fn authorization_server(State(app): Ap) -> Reply {
         "issuer": issuer,
         "introspection_endpoint": format!("{issuer}/oauth/introspect"),
         "introspection_endpoint_auth_methods_supported": ["Bearer"],
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
         "revocation_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": [],
@@ -30,6 +38,14 @@ pub(crate) async fn authorization_server(State(app): Ap) -> Reply {
         "scopes_supported": app.gate.policy().seen_by(None).scope_names(),
         "service_documentation": format!("{issuer}/openapi.json"),
     })))
+}
+
+/// The key that identities are signed with (RFC 7517), for the APIs that verify them.
+pub(crate) async fn jwks(State(app): Ap) -> Response {
+    let key = |(id, x): (&str, String)| json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "kid": id, "use": "sig", "alg": "EdDSA" });
+    let keys: Vec<_> = app.authority.signer().public().into_iter().map(key).collect();
+    let headers = [(header::CONTENT_TYPE, JWK_SET), (header::CACHE_CONTROL, "max-age=300")];
+    (headers, Json(json!({ "keys": keys }))).into_response()
 }
 
 /// How this API takes tokens, and whose (RFC 9728).

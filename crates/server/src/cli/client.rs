@@ -18,8 +18,9 @@ use ureq::{
 };
 use zeroize::Zeroizing;
 
+pub(super) use self::address::Address;
+use self::credentials::Credentials;
 pub(super) use self::refusal::Refusal;
-use self::{address::Address, credentials::Credentials};
 
 /// How long a connection and an answer may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -210,7 +211,7 @@ impl Answer {
 }
 
 /// Redirects are not followed: the header with the token would go along.
-fn agent(address: &Address) -> anyhow::Result<Agent> {
+pub(super) fn agent(address: &Address) -> anyhow::Result<Agent> {
     let mut config = Agent::config_builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -228,7 +229,7 @@ fn agent(address: &Address) -> anyhow::Result<Agent> {
 }
 
 /// The certificates that this machine trusts, so that a company's own authority counts, and `SSL_CERT_FILE`.
-fn tls() -> anyhow::Result<TlsConfig> {
+pub(crate) fn tls() -> anyhow::Result<TlsConfig> {
     let native = rustls_native_certs::load_native_certs();
     if native.certs.is_empty() {
         let why = native.errors.first().map(|why| format!(" ({why})")).unwrap_or_default();

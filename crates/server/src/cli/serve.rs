@@ -35,6 +35,9 @@ pub(super) struct Serve {
     /// several times
     #[arg(long = "way", value_name = "KIND=ADDRESS")]
     ways: Vec<WayLine>,
+    /// Serve health and counters at an address of their own: /livez, /readyz, /metrics, to whoever can connect
+    #[arg(long, env = "KEYGATE_ADMIN", value_name = "ADDRESS")]
+    admin: Option<Listen>,
     /// A configuration file, in TOML
     #[arg(long, env = "KEYGATE_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -74,6 +77,11 @@ impl Serve {
         for (at, doorway) in grouped(ways)? {
             doorways.push((listen_at(at).await?, doorway));
         }
+        if let Some(at) = self.admin.as_ref().or(file.admin.listen.as_ref()) {
+            let listener = listen_at(at.clone()).await?;
+            tracing::info!(address = listener.address(), "health and counters");
+            doorways.push((listener, Doorway::admin()));
+        }
         let (tokens, _) = app.gate.size();
         let address = doorways[0].0.address();
         tracing::info!(%address, tokens, position = app.gate.position().0, "Keygate serves");
@@ -84,6 +92,8 @@ impl Serve {
         }
         serve::serve(doorways, Arc::clone(&app), stop).await;
         tracing::info!("stopped; everything acknowledged is on the disk");
+        #[cfg(feature = "otel")]
+        crate::otel::flush();
         Ok(())
     }
 
@@ -141,7 +151,7 @@ fn grouped(ways: &[WayLine]) -> anyhow::Result<Vec<(Listen, Doorway)>> {
     Ok(doorways)
 }
 
-async fn listen_at(listen_at: Listen) -> anyhow::Result<Listener> {
+pub(super) async fn listen_at(listen_at: Listen) -> anyhow::Result<Listener> {
     let path = match listen_at {
         Listen::Tcp(address) => return Ok(listen(address).await?.into()),
         Listen::Unix(path) => path,

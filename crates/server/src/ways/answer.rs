@@ -1,5 +1,7 @@
 //! What each proxy family is answered. Every answer says `no-store`, because no decision may be kept (SECURITY-BAR T-26).
 
+use std::sync::LazyLock;
+
 use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, Response, StatusCode, header},
@@ -18,12 +20,34 @@ const STATUS: HeaderName = HeaderName::from_static("x-authz-status");
 const ID: HeaderName = HeaderName::from_static("x-authz-id");
 const REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remove");
 
+/// What of a client's Envoy takes away before the API gets it: credentials, and names that some servers take for one of
+/// ours (SECURITY-BAR T-25).
+pub(super) const REMOVED: [&str; 13] = [
+    "fastly-key",
+    "authorization",
+    "fastly_key",
+    "x_auth_token_id",
+    "x_auth_subject",
+    "x_auth_subject_type",
+    "x_auth_customer_id",
+    "x_auth_scopes",
+    "x_auth_roles",
+    "x_auth_expires",
+    "x_request_id",
+    "remote_user",
+    "x_auth_request_user",
+];
+
+static REMOVED_LIST: LazyLock<HeaderValue> = LazyLock::new(|| {
+    HeaderValue::try_from(REMOVED.join(", ")).unwrap_or(HeaderValue::from_static(REMOVED[0]))
+});
+
 /// The answer to a proxy.
 pub(super) fn render(way: Way, outcome: Outcome) -> Response<Body> {
     match outcome {
         Outcome::Allow(identity) => allow(way, &identity),
-        Outcome::Deny(refusal) => deny(way, refusal),
-        Outcome::CannotTell(unsure) => unsure_of(way, unsure),
+        Outcome::Deny(refusal) => denial(way, refusal).map(Body::from),
+        Outcome::CannotTell(why) => unsure(way, why).map(Body::from),
     }
 }
 
@@ -32,16 +56,17 @@ pub(super) fn render(way: Way, outcome: Outcome) -> Response<Body> {
 fn allow(way: Way, identity: &Headers) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    headers.reserve(14);
+    headers.reserve(15);
     identity.put(headers);
     if way == Way::Envoy {
-        headers.insert(REMOVE, HeaderValue::from_static("fastly-key, authorization"));
+        headers.insert(REMOVE, REMOVED_LIST.clone());
     }
     uncacheable(&mut response);
     response
 }
 
-fn deny(way: Way, refusal: Refusal) -> Response<Body> {
+/// What a refusal is told as.
+pub(super) fn denial(way: Way, refusal: Refusal) -> Response<String> {
     let Refusal { code, id, problem } = refusal;
     let mut response = told(way, problem, Some(&id));
     let headers = response.headers_mut();
@@ -52,15 +77,16 @@ fn deny(way: Way, refusal: Refusal) -> Response<Body> {
     response
 }
 
-fn unsure_of(way: Way, unsure: Unsure) -> Response<Body> {
-    let mut response = told(way, Problem::unsure(unsure), None);
-    response.headers_mut().insert(REASON, HeaderValue::from_static(unsure.code()));
+/// What is told where nothing can be.
+pub(super) fn unsure(way: Way, why: Unsure) -> Response<String> {
+    let mut response = told(way, Problem::unsure(why), None);
+    response.headers_mut().insert(REASON, HeaderValue::from_static(why.code()));
     response
 }
 
 /// A problem in the words that the family takes: nginx knows 401 and 403 and makes a 500 of everything else, and to it and
 /// Caddy a body costs the connection.
-fn told(way: Way, problem: Problem, id: Option<&str>) -> Response<Body> {
+fn told(way: Way, problem: Problem, id: Option<&str>) -> Response<String> {
     let status = problem.status;
     let mut response = problem.ahead(id, !matches!(way, Way::Nginx | Way::Caddy | Way::Haproxy));
     response.headers_mut().insert(STATUS, HeaderValue::from(status.as_u16()));
@@ -71,7 +97,7 @@ fn told(way: Way, problem: Problem, id: Option<&str>) -> Response<Body> {
     response
 }
 
-fn uncacheable(response: &mut Response<Body>) {
+fn uncacheable<B>(response: &mut Response<B>) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::VARY, HeaderValue::from_static("*"));

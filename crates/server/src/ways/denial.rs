@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use keygate_authority::denial::Denial;
 use keygate_model::{
-    Actor, Ask, Deny, Digest, Policy,
+    Action, Actor, Ask, Deny, Digest, Policy,
     policy::{Matched, Route},
 };
 
@@ -55,8 +55,6 @@ pub(super) fn id(
     ask: Option<&Ask<'_>>,
     client: Option<IpAddr>,
 ) -> String {
-    let code = deny.code();
-    let reason = CODES.iter().position(|known| *known == code).unwrap_or(CODES.len() - 1);
     let value = match deny {
         Deny::Service(service) | Deny::Permission(service, _) => service.to_bytes(),
         Deny::Network => client.map_or([0; 16], |ip| bits(ip).octets()),
@@ -64,7 +62,7 @@ pub(super) fn id(
     };
     let denial = Denial {
         at: app.clock.now(),
-        reason: u8::try_from(reason).unwrap_or(u8::MAX),
+        reason: code_number(deny),
         token: digest.map_or([0; 16], |digest| token(app, digest)),
         route: ask.and_then(|ask| route(policy, ask)).unwrap_or(0),
         value,
@@ -91,6 +89,43 @@ fn route(policy: &Policy, ask: &Ask<'_>) -> Option<u32> {
     Some(number(host.as_str(), route))
 }
 
+/// The number of a code: its place in [`CODES`].
+pub(crate) fn code_number(deny: Deny) -> u8 {
+    const MINT: Action = Action::AUTOMATION_TOKEN_MINT;
+    match deny {
+        Deny::Missing => 0,
+        Deny::Multiple => 1,
+        Deny::InUrl => 2,
+        Deny::Scheme => 3,
+        Deny::Malformed(_) => 4,
+        Deny::Unknown => 5,
+        Deny::Kind | Deny::Machine(_) => 6,
+        Deny::Expired { .. } => 7,
+        Deny::OwnerDisabled => 8,
+        Deny::CustomerSuspended => 9,
+        Deny::Network => 10,
+        Deny::FactorMissing => 11,
+        Deny::Scope(MINT) | Deny::Role(MINT) | Deny::Forbidden(MINT | Action::AUTOMATION_TOKEN_CREATE) => 12,
+        Deny::ReadOnly(_) => 13,
+        Deny::Scope(_) => 14,
+        Deny::Role(_) => 15,
+        Deny::Forbidden(_) => 16,
+        Deny::Account(_) => 17,
+        Deny::ServiceUnknown => 18,
+        Deny::Service(_) => 19,
+        Deny::Permission(..) => 20,
+        Deny::Sudo => 21,
+        Deny::Interactive => 22,
+        Deny::NoRoute => 23,
+        Deny::Unclassified => 24,
+        Deny::AmbiguousPath => 25,
+        Deny::AmbiguousHost => 26,
+        Deny::MethodOverride => 27,
+        Deny::ConflictingHeaders => 28,
+        Deny::UntrustedProxy => 29,
+    }
+}
+
 /// A number for a route at a host, the same for as long as a policy names it.
 #[must_use]
 pub fn number(host: &str, route: &Route) -> u32 {
@@ -101,5 +136,61 @@ fn bits(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keygate_model::{ServiceId, Timestamp, TokenId, token::Malformed};
+
+    use super::*;
+
+    #[test]
+    fn a_number_is_the_place_of_the_code() {
+        let (action, mint, create) =
+            (Action::TOKEN_READ, Action::AUTOMATION_TOKEN_MINT, Action::AUTOMATION_TOKEN_CREATE);
+        let (service, token) = (ServiceId::from_bytes([0; 16]), TokenId::from_bytes([0; 16]));
+        let all = [
+            Deny::Missing,
+            Deny::Multiple,
+            Deny::InUrl,
+            Deny::Scheme,
+            Deny::Malformed(Malformed::Checksum),
+            Deny::Unknown,
+            Deny::Kind,
+            Deny::Machine(action),
+            Deny::Expired { token, at: Timestamp::from_seconds(0) },
+            Deny::OwnerDisabled,
+            Deny::CustomerSuspended,
+            Deny::Network,
+            Deny::FactorMissing,
+            Deny::ReadOnly(action),
+            Deny::ReadOnly(mint),
+            Deny::Scope(action),
+            Deny::Scope(mint),
+            Deny::Scope(create),
+            Deny::Role(action),
+            Deny::Role(mint),
+            Deny::Role(create),
+            Deny::Forbidden(action),
+            Deny::Forbidden(mint),
+            Deny::Forbidden(create),
+            Deny::Account(action),
+            Deny::ServiceUnknown,
+            Deny::Service(service),
+            Deny::Permission(service, action),
+            Deny::Sudo,
+            Deny::Interactive,
+            Deny::NoRoute,
+            Deny::Unclassified,
+            Deny::AmbiguousPath,
+            Deny::AmbiguousHost,
+            Deny::MethodOverride,
+            Deny::ConflictingHeaders,
+            Deny::UntrustedProxy,
+        ];
+        for deny in all {
+            assert_eq!(CODES[usize::from(code_number(deny))], deny.code(), "{deny:?}");
+        }
     }
 }

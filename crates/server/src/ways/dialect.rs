@@ -37,7 +37,7 @@ pub(super) fn target<'r, B>(way: Way, request: &'r Request<B>, doorway: &Doorway
         Way::Traefik | Way::Caddy | Way::Haproxy => {
             (&OF_FORWARDERS[..2], &[&OF_ORIGINALS, &OF_FORWARDERS[2..]])
         }
-        Way::Envoy => (&[], &[&OF_ORIGINALS, &OF_FORWARDERS]),
+        Way::Envoy | Way::EnvoyGrpc | Way::Proxy => (&[], &[&OF_ORIGINALS, &OF_FORWARDERS]),
     };
     unambiguous(headers, own, foreign)?;
     let client = client(headers, doorway);
@@ -60,7 +60,9 @@ pub(super) fn target<'r, B>(way: Way, request: &'r Request<B>, doorway: &Doorway
             let of = |name| one(headers, name).and_then(|value| value.ok_or(Odd::Misconfigured));
             (of(&FORWARDED_HOST)?, of(&FORWARDED_METHOD)?, of(&FORWARDED_URI)?)
         }
-        Way::Envoy => {
+        // Over gRPC it is asked in a message.
+        Way::EnvoyGrpc => return Err(Odd::Misconfigured),
+        Way::Envoy | Way::Proxy => {
             let host = match one(headers, &header::HOST)? {
                 Some(host) => host,
                 None => request.uri().authority().map(|name| name.as_str()).ok_or(Odd::Misconfigured)?,
@@ -85,18 +87,27 @@ pub(super) fn target<'r, B>(way: Way, request: &'r Request<B>, doorway: &Doorway
 fn unambiguous(headers: &HeaderMap, own: &[&str], foreign: &[&[&str]]) -> Result<(), Odd> {
     for name in headers.keys() {
         let name = name.as_str();
-        let is_alias = name.contains('_') && {
-            let plain = name.replace('_', "-");
-            ["x-forwarded", "x-original", "x-auth"].iter().any(|ours| plain.starts_with(ours))
-                || identity::NAMES.iter().any(|ours| *ours == plain.as_str())
-        };
-        let is_foreign = foreign.iter().any(|names| names.contains(&name));
         let is_double = own.contains(&name) && headers.get_all(name).iter().nth(1).is_some();
-        if is_foreign || is_alias || is_double {
+        if is_double || is_foreign(name, foreign) {
             return Err(Odd::Deny(Deny::ConflictingHeaders));
         }
     }
     Ok(())
+}
+
+/// Whether only somebody else than the proxy can have written a header of this name.
+fn is_foreign(name: &str, foreign: &[&[&str]]) -> bool {
+    let is_alias = || {
+        let plain = name.replace('_', "-");
+        ["x-forwarded", "x-original", "x-auth"].iter().any(|ours| plain.starts_with(ours))
+            || identity::NAMES.iter().any(|ours| *ours == plain.as_str())
+    };
+    foreign.iter().any(|names| names.contains(&name)) || name.contains('_') && is_alias()
+}
+
+/// The same for Envoy, which says what it was asked for in no header.
+pub(super) fn is_foreign_to_envoy(name: &str) -> bool {
+    is_foreign(name, &[&OF_ORIGINALS, &OF_FORWARDERS])
 }
 
 /// The one value of a header. Bytes that are no text come from the client, not from the proxy.

@@ -9,7 +9,7 @@ use keygate_gate::Identity;
 use keygate_model::{Actor, Expiry};
 
 /// How many there are.
-const COUNT: usize = 10;
+const COUNT: usize = 11;
 
 /// Their names, in the order of [`Headers::pairs`].
 pub const NAMES: [HeaderName; COUNT] = [
@@ -23,6 +23,7 @@ pub const NAMES: [HeaderName; COUNT] = [
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("remote-user"),
     HeaderName::from_static("x-auth-request-user"),
+    HeaderName::from_static("x-auth-jwt"),
 ];
 
 /// What stands where there is nothing to say.
@@ -35,10 +36,11 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// What is told of whom the gate has let in.
+    /// What is told of whom the gate has let in, and the JWT about them if the policy wants one.
     #[must_use]
-    pub fn of(identity: &Identity<'_>, request_id: impl std::fmt::Display) -> Self {
-        let mut text = String::with_capacity(256);
+    pub fn of(identity: &Identity<'_>, request_id: impl std::fmt::Display, jwt: Option<&str>) -> Self {
+        let jwt = jwt.unwrap_or_default();
+        let mut text = String::with_capacity(256 + jwt.len());
         let mut at = 0;
         // Writing to a string cannot fail.
         let mut add = |value: std::fmt::Arguments<'_>| {
@@ -76,6 +78,7 @@ impl Headers {
             (Expiry::Never, _) => add(format_args!("{NONE}")),
         };
         let request_id = add(format_args!("{request_id}"));
+        let jwt = add(format_args!("{jwt}"));
         let places = [
             token,
             subject.clone(),
@@ -87,16 +90,22 @@ impl Headers {
             request_id,
             subject.clone(),
             subject,
+            jwt,
         ];
         Self { text: text.into(), places }
     }
 
+    /// Names and values, each once, for whoever writes no HTTP.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&'static HeaderName, Bytes)> {
+        static STATIC: [HeaderName; COUNT] = NAMES;
+        STATIC.iter().zip(&self.places).map(|(name, place)| (name, self.text.slice(place.clone())))
+    }
+
     /// Names and values, each once.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static HeaderName, HeaderValue)> {
-        static STATIC: [HeaderName; COUNT] = NAMES;
-        STATIC.iter().zip(&self.places).map(|(name, place)| {
+        self.texts().map(|(name, text)| {
             // Ids, names of scopes and request ids are visible ASCII; what is not says nothing.
-            let value = HeaderValue::from_maybe_shared(self.text.slice(place.clone()));
+            let value = HeaderValue::from_maybe_shared(text);
             (name, value.unwrap_or(HeaderValue::from_static(NONE)))
         })
     }

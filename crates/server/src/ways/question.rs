@@ -8,10 +8,12 @@ pub use keygate_gate::http::Target;
 use keygate_gate::{Client, Decided, Identity, http};
 use keygate_model::{Ask, Deny, Digest, Policy, Unsure, Verdict, token::Presented};
 
-use super::{Way, denial, identity::Headers};
+use super::{Way, assertion, denial, identity::Headers};
 use crate::{
     app::{App, text_of},
+    edge::Stopwatch,
     error::Problem,
+    metrics::{Protocol, is_watched},
 };
 
 /// What comes of a question.
@@ -34,24 +36,40 @@ pub struct Refusal {
     pub(crate) problem: Problem,
 }
 
-/// Asks the gate.
+/// Asks the gate, and notes how long that took.
 #[must_use]
 pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
+    let watch = is_watched().then(Stopwatch::start);
+    let outcome = ask(app, way, target, headers);
+    if let Some(watch) = watch {
+        app.metrics.took(Protocol::Way(way), watch.elapsed());
+    }
+    outcome
+}
+
+fn ask(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
     let ask = match http::ask(&app.gate, &app.brand, target, headers) {
         Ok(ask) => ask,
         Err(deny) => {
             if deny == Deny::InUrl {
                 tracing::warn!(way = way.name(), "a credential in a URL: exposed, revoke it");
             }
-            return refused(app, deny);
+            return refused(app, way, deny);
         }
     };
     let digest = ask.secret.as_ref().ok().map(Presented::digest);
     let client = Client { ip: target.client, user_agent: http::user_agent(headers, &app.brand) };
     let now = app.clock.now();
-    let headers_of = |identity: &Identity<'_>| Headers::of(identity, app.request_id(headers));
+    let headers_of = |identity: &Identity<'_>| {
+        let jwt = assertion::of(app, ask.host.as_ref(), identity, now)?;
+        Ok(Headers::of(identity, app.request_id(headers), jwt.as_deref()))
+    };
     let Decided { verdict, seen, policy } = app.gate.authorize_with(&ask, client, now, headers_of);
-    app.metrics.decided(&verdict);
+    let (verdict, seen) = match seen.transpose() {
+        Ok(seen) => (verdict, seen),
+        Err(unsure) => (Verdict::CannotTell(unsure), None),
+    };
+    app.metrics.decided(Protocol::Way(way), &verdict);
     match (verdict, seen) {
         (Verdict::Allow(_), Some(identity)) => Outcome::Allow(identity),
         // Whoever is let in is always told of.
@@ -70,9 +88,16 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
 
 /// A refusal before the gate was asked.
 #[must_use]
-pub fn refused(app: &App, deny: Deny) -> Outcome {
-    app.metrics.decided(&Verdict::Deny(deny));
+pub fn refused(app: &App, way: Way, deny: Deny) -> Outcome {
+    app.metrics.denied(Protocol::Way(way), deny);
     explained(app, &app.gate.policy(), deny, None, None, None)
+}
+
+/// A doubt before the gate was asked.
+#[must_use]
+pub fn unsure(app: &App, way: Way, unsure: Unsure) -> Outcome {
+    app.metrics.decided(Protocol::Way(way), &Verdict::CannotTell(unsure));
+    Outcome::CannotTell(unsure)
 }
 
 fn explained(
@@ -84,7 +109,6 @@ fn explained(
     client: Option<IpAddr>,
 ) -> Outcome {
     let code = deny.code();
-    app.metrics.refused(code);
     let id = denial::id(app, policy, deny, digest, ask, client);
     Outcome::Deny(Refusal { code, id, problem: Problem::denied_ahead(deny, policy) })
 }

@@ -7,6 +7,7 @@ mod house;
 mod stub;
 mod terminal;
 
+mod doctor;
 mod errors;
 mod events;
 mod login;

@@ -68,6 +68,13 @@ impl Case {
         self
     }
 
+    /// What must come of it at all others.
+    fn elsewhere_than(mut self, kind: Kind, expect: impl Fn() -> Expect) -> Self {
+        let others = [Kind::Nginx, Kind::Caddy, Kind::Haproxy].into_iter().filter(|other| *other != kind);
+        self.elsewhere.extend(others.map(|other| (other, expect())));
+        self
+    }
+
     /// What must come of it here.
     pub(crate) fn expect_of(&self, kind: Kind) -> &Expect {
         let here = self.elsewhere.iter().find(|(other, _)| *other == kind);

@@ -17,6 +17,9 @@ pub(crate) fn question(way: Way, method: &str, target: &str, more: &[&str]) -> S
     format!("{line} HTTP/1.1\r\n{}\r\n\r\n", headers.join("\r\n"))
 }
 
+/// The families that ask in headers.
+pub(crate) const IN_HEADERS: [Way; 5] = [Way::Nginx, Way::Traefik, Way::Caddy, Way::Haproxy, Way::Envoy];
+
 /// The headers of a family that say what was asked for.
 pub(crate) fn words(way: Way, method: &str, target: &str) -> Vec<String> {
     let client = "X-Forwarded-For: 192.0.2.9".to_owned();
@@ -32,7 +35,7 @@ pub(crate) fn words(way: Way, method: &str, target: &str) -> Vec<String> {
             format!("X-Forwarded-Uri: {target}"),
             client,
         ],
-        Way::Envoy => vec![client],
+        _ => vec![client],
     }
 }
 
@@ -44,7 +47,7 @@ pub(crate) fn foreign(way: Way) -> Vec<String> {
     let others: Vec<&str> = match way {
         Way::Nginx => forwarded.to_vec(),
         Way::Traefik | Way::Caddy | Way::Haproxy => [&originals[..], &forwarded[2..]].concat(),
-        Way::Envoy => [originals, forwarded].concat(),
+        _ => [originals, forwarded].concat(),
     };
     others.into_iter().map(str::to_owned).collect()
 }

@@ -194,6 +194,7 @@ fn identity_of(values: [&str; 7]) -> Vec<(&'static str, String)> {
         ("x-auth-expires", expires),
         ("remote-user", subject.clone()),
         ("x-auth-request-user", subject),
+        ("x-auth-jwt", "-".to_owned()),
     ]
 }
 

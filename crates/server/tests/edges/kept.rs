@@ -1,7 +1,7 @@
 //! What is kept between requests: connections to the gate are, decisions never (CONVENTIONS §0, rule 7; SECURITY-BAR T-26,
 //! K04 h).
 
-use std::{io::Write as _, net::Ipv4Addr};
+use std::{io::Write as _, net::Ipv4Addr, thread};
 
 use crate::{case::asking, proxy::Kind, site::Site, wire};
 
@@ -9,35 +9,33 @@ use crate::{case::asking, proxy::Kind, site::Site, wire};
 const CONNECTIONS_MAX: usize = 10;
 
 #[test]
-fn nginx_keeps_its_connections_to_the_gate() {
-    keeps_its_connections(Kind::Nginx);
-}
-
-#[test]
-fn caddy_keeps_its_connections_to_the_gate() {
-    keeps_its_connections(Kind::Caddy);
-}
-
-#[test]
-fn haproxy_keeps_its_connections_to_the_gate() {
-    keeps_its_connections(Kind::Haproxy);
+fn every_edge_keeps_its_connections_to_the_gate() {
+    let sites = Site::each([Kind::Nginx, Kind::Caddy, Kind::Haproxy]);
+    thread::scope(|scope| {
+        for site in &sites {
+            scope.spawn(|| keeps_its_connections(site));
+        }
+    });
 }
 
 /// A thousand requests over one connection, let in and refused.
-fn keeps_its_connections(kind: Kind) {
-    let site = Site::new(kind);
-    let good = site.house.bytes(&asking("GET /orders/1", &["Fastly-Key: {good}"]));
+fn keeps_its_connections(site: &Site) {
+    let kind = site.edge.kind;
+    // With a body, which is the API's and not the gate's.
+    let post = asking("POST /orders/1", &["Fastly-Key: {good}", "Content-Length: 3"]);
+    let good = site.house.bytes(&format!("{post}a=b"));
     let none = site.house.bytes(&asking("GET /orders/1", &[]));
     let mut stream = wire::connect_from(Ipv4Addr::LOCALHOST, site.edge.at);
     for round in 0..500 {
         for (request, status) in [(&good, 200), (&none, 401)] {
             stream.write_all(request).expect("the edge reads");
-            assert_eq!(wire::read(&stream, false).status, status, "in round {round}");
+            assert_eq!(wire::read(&stream, false).status, status, "{kind:?}, in round {round}");
         }
     }
     assert_eq!(site.relay.take(kind).len(), 1000, "every request is asked about");
+    assert!(site.api.take().iter().all(|hit| hit.bytes.ends_with(b"a=b")), "the API gets the body");
     let connections = site.relay.connections();
-    assert!(connections <= CONNECTIONS_MAX, "{connections} connections for 1000 questions");
+    assert!(connections <= CONNECTIONS_MAX, "{kind:?}: {connections} connections for 1000 questions");
 }
 
 /// The shipped file, by somebody who turns the cache on for everything.

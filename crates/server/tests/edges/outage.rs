@@ -105,3 +105,39 @@ fn half_an_answer_is_none() {
 fn what_is_no_http_is_no_answer() {
     refused_if_answered(b"220 mail.example.com ESMTP\r\n");
 }
+
+/// HAProxy goes on after an error in a script; the shipped file does not.
+#[test]
+fn an_error_in_haproxys_script_lets_nobody_in() {
+    let (home, api) = (Home::new(), Recorder::start());
+    let broken = home.path().join("broken.lua");
+    let script =
+        "core.register_action(\"keygate\", { \"http-req\" }, function(txn, address) error(\"x\") end, 1)\n";
+    std::fs::write(&broken, script).expect("a file");
+    let with_it = |file: String| {
+        let (before, rest) = file.split_once("lua-load ").expect("a script");
+        let (_, after) = rest.split_once('\n').expect("more lines");
+        format!("{before}lua-load {}\n{after}", broken.display())
+    };
+    let edge = Edge::start(Kind::Haproxy, home.path(), &Where::Tcp(free_address()), api.at, with_it);
+    let request = asking("GET /orders/1", &["Fastly-Key: x"]);
+    assert_eq!(wire::send(&Where::Tcp(edge.at), request.as_bytes()).status, 503);
+    assert!(api.take().is_empty(), "something came through without a decision");
+}
+
+/// An answer of somebody else, who lets everybody in, does not say who calls: HAProxy's script sees that.
+#[test]
+fn haproxy_lets_nobody_in_who_is_not_named() {
+    let (home, api, gate) = (Home::new(), Recorder::start(), free_address());
+    let listener = TcpListener::bind(gate).expect("an address");
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let said = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Auth-Subject: somebody\r\n\r\n";
+            let _ = std::io::Write::write_all(&mut client, said);
+        }
+    });
+    let edge = Edge::start(Kind::Haproxy, home.path(), &Where::Tcp(gate), api.at, |file| file);
+    let request = asking("GET /orders/1", &["Fastly-Key: x"]);
+    assert_eq!(wire::send(&Where::Tcp(edge.at), request.as_bytes()).status, 503);
+    assert!(api.take().is_empty(), "something came through without a decision");
+}

@@ -7,7 +7,7 @@ const PLAIN: &str = "GET /orders/1?a=b HTTP/1.1\r\nHost: api.shop.example.com\r\
                      Accept: */*\r\nAccept-Encoding: gzip\r\nCookie: a=b\r\nX-Auth-Subject: forged\r\n\r\n";
 
 /// What the API gets of it, whatever the proxy: what the client said, and who it is.
-const GOT: [&str; 18] = [
+const GOT: [&str; 19] = [
     "accept",
     "accept-encoding",
     "cookie",
@@ -16,6 +16,7 @@ const GOT: [&str; 18] = [
     "user-agent",
     "x-auth-customer-id",
     "x-auth-expires",
+    "x-auth-jwt",
     "x-auth-request-user",
     "x-auth-roles",
     "x-auth-scopes",

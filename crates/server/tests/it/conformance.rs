@@ -111,9 +111,9 @@ async fn at_forward_auth(house: &House, secret: &Option<String>, method: &str, p
 
 async fn allowed(house: &House) -> u64 {
     let text = house.anon().get("/metrics").await.body;
-    let count =
-        text.lines().find_map(|line| line.strip_prefix("keygate_authz_requests_total{decision=\"allow\"} "));
-    count.and_then(|count| count.parse().ok()).expect("a count")
+    let allowed = "keygate_authz_requests_total{decision=\"allow\",";
+    let counts = text.lines().filter(|line| line.starts_with(allowed));
+    counts.map(|line| line.rsplit(' ').next().expect("a count").parse::<u64>().expect("a number")).sum()
 }
 
 fn code(reply: &Reply) -> String {

@@ -54,6 +54,7 @@ async fn a_stranger_is_refused_everywhere_but_where_the_policy_says_public() {
         // Nobody has told this server its address.
         ("GET /.well-known/oauth-authorization-server", (404, json!("not_found"))),
         ("GET /.well-known/oauth-protected-resource", (404, json!("not_found"))),
+        ("GET /.well-known/jwks.json", (200, Value::Null)),
         ("GET /openapi.json", (200, Value::Null)),
         ("GET /readyz", (200, Value::Null)),
         ("GET /realms/fastly/.well-known/openid-configuration", (200, Value::Null)),

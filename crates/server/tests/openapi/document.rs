@@ -231,7 +231,11 @@ impl Source<'_> {
         if !example.is_null() && status.starts_with('2') {
             media["example"] = example.clone();
         }
-        let kind = if self.says("json_api") { JSON_API } else { "application/json" };
+        let kind = match () {
+            () if self.says("json_api") => JSON_API,
+            () if self.says("jwk_set") => "application/jwk-set+json",
+            () => "application/json",
+        };
         let words = if status == "503" { "Not now." } else { "Done." };
         self.with_headers(json!({ "description": words, "content": { kind: media } }))
     }

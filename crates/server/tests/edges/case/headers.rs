@@ -81,8 +81,20 @@ fn dialects() -> Vec<Case> {
         // nginx drops names with `_`.
         cases.push(lie(&[said], conflict()).at(Kind::Nginx, scope()));
     }
-    for said in ["X-Rewrite-URL: /orders/admin", "Forwarded: for=1.2.3.4;host=evil.example.com"] {
-        cases.push(Case::new("GET /orders/1", &["Fastly-Key: {good}", said], Pass("good")));
+    // What is taken away on the way, from requests that pass.
+    let pass = |headers: &[&str]| {
+        Case::new("GET /orders/1", &[&["Fastly-Key: {good}"][..], headers].concat(), Pass("good"))
+    };
+    for said in
+        ["X-Rewrite-URL: /orders/admin", "Forwarded: for=1.2.3.4;host=evil.example.com", "X-Real-IP: 1.2.3.4"]
+    {
+        cases.push(pass(&[said]));
     }
+    let uri = "X-Original-URI: /orders/1";
+    cases.push(
+        pass(&[uri, uri, original[0], original[0], original[1], original[1]])
+            .elsewhere_than(Kind::Nginx, conflict),
+    );
+    cases.push(pass(&[forwarded[0], forwarded[0], forwarded[1], forwarded[1]]).at(Kind::Nginx, conflict()));
     cases
 }

@@ -28,7 +28,7 @@ async fn shown(house: &House, secret: impl AsRef<[u8]>) -> Reply {
 /// How many decisions the gate has been asked for.
 async fn decisions(house: &House) -> u64 {
     let text = house.anon().get("/metrics").await.body;
-    let lines = text.lines().filter(|line| line.starts_with("keygate_authz_requests_total{"));
+    let lines = text.lines().filter(|line| line.starts_with("keygate_authz_duration_seconds_count{"));
     lines.map(|line| line.rsplit(' ').next().expect("a count").parse::<u64>().expect("a number")).sum()
 }
 

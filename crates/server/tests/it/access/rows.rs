@@ -222,5 +222,6 @@ fn rest() -> Vec<Row> {
         on("POST /oauth/revoke").about("an automation token").form("token=<bot_secret>"),
         on("GET /.well-known/oauth-authorization-server"),
         on("GET /.well-known/oauth-protected-resource"),
+        on("GET /.well-known/jwks.json"),
     ]
 }

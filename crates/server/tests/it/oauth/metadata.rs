@@ -16,6 +16,7 @@ async fn the_documents_name_the_address_that_clients_see() {
         "issuer": ADDRESS,
         "introspection_endpoint": "https://api.example.com/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": ["Bearer"],
+        "jwks_uri": "https://api.example.com/.well-known/jwks.json",
         "revocation_endpoint": "https://api.example.com/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": ["none"],
         "response_types_supported": [],

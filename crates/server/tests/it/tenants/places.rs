@@ -149,7 +149,7 @@ pub(super) const PLACES: [(&str, &[Place]); 22] = [
 ];
 
 /// Routes whose query and body take no id.
-pub(super) const TAKE_NONE: [&str; 74] = [
+pub(super) const TAKE_NONE: [&str; 75] = [
     "GET /tokens",
     "GET /tokens/self",
     "DELETE /tokens/self",
@@ -224,4 +224,5 @@ pub(super) const TAKE_NONE: [&str; 74] = [
     "GET /metrics",
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/oauth-protected-resource",
+    "GET /.well-known/jwks.json",
 ];

@@ -1,0 +1,184 @@
+//! `keygate proxy`: a reverse proxy with the gate inside.
+
+use std::{net::SocketAddr, process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, header, request::Parts},
+};
+use clap::Args;
+use keygate_model::{Networks, token::Brand};
+
+use super::{
+    Database,
+    serve::{listen, listen_at},
+};
+use crate::{
+    app::{self, App},
+    config::{EVENT_RETENTION_DAYS, Listen},
+    edge::{Clock, Rng},
+    metrics::Protocol,
+    outbox::Outbox,
+    proxy::{self, Timeouts, Upstream},
+    quota::Limits,
+    serve,
+    ways::{
+        Doorway, Way, identity,
+        question::{self, Outcome, Target},
+        refusal,
+    },
+};
+
+/// Where to listen, and where to send what passes. `docs/proxy.md` says what is changed on the way.
+#[derive(Args)]
+pub(super) struct Proxy {
+    /// Where what passes is sent: http://, https://, or unix:PATH
+    #[arg(long, value_name = "URL")]
+    upstream: String,
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+    /// Proxies in front of this one, whose word about the client is believed: networks, with commas between
+    #[arg(long, value_name = "NETWORKS")]
+    trusted_proxies: Option<String>,
+    /// Whether the upstream sees the client's Host, or its own name
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    preserve_host: bool,
+    /// Do not say in Via that requests came through here
+    #[arg(long)]
+    no_via: bool,
+    /// The first part of secrets, if the server has another than kg
+    #[arg(long, value_name = "PREFIX")]
+    token_prefix: Option<String>,
+    /// Seconds from the end of a request to the head of its answer
+    #[arg(long, value_name = "SECONDS", default_value_t = Timeouts::default().answer_seconds)]
+    answer_timeout: u32,
+    /// Seconds without a byte in the middle of a body
+    #[arg(long, value_name = "SECONDS", default_value_t = Timeouts::default().idle_seconds)]
+    idle_timeout: u32,
+    /// Seconds without a byte on a WebSocket
+    #[arg(long, value_name = "SECONDS", default_value_t = Timeouts::default().tunnel_seconds)]
+    tunnel_timeout: u32,
+    /// Serve health and counters at an address of their own: /livez, /readyz, /metrics, to whoever can connect
+    #[arg(long, env = "KEYGATE_ADMIN", value_name = "ADDRESS")]
+    admin: Option<Listen>,
+    /// Threads that serve; as many as there are cores unless said
+    #[arg(long, value_name = "COUNT")]
+    workers: Option<usize>,
+    #[command(flatten)]
+    database: Database,
+}
+
+impl Proxy {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        crate::log::start("info");
+        let mut builder = match self.workers {
+            Some(1) => tokio::runtime::Builder::new_current_thread(),
+            _ => tokio::runtime::Builder::new_multi_thread(),
+        };
+        if let Some(workers) = self.workers.filter(|workers| *workers > 1) {
+            builder.worker_threads(workers);
+        }
+        builder.enable_all().build()?.block_on(self.serve())?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let stop = serve::stop_signal()?;
+        let proxy = self.proxy()?;
+        let app = self.app()?;
+        let listener = listen(self.listen).await?;
+        let (tokens, _) = app.gate.size();
+        let address = listener.local_addr()?;
+        tracing::info!(%address, upstream = self.upstream, tokens, "Keygate stands before the upstream");
+        app.metrics.serves(Protocol::Way(Way::Proxy));
+        let watching = watching(self.admin.clone(), Arc::clone(&app)).await?;
+        let guarding = Arc::clone(&app);
+        let guard = move |parts: &mut Parts, client: SocketAddr| admit(&guarding, parts, client);
+        tokio::select! {
+            () = proxy::serve(listener, proxy, guard, stop) => {}
+            () = app.keep_flushing() => {}
+            () = watching => {}
+        }
+        app.settle_marks().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    fn proxy(&self) -> anyhow::Result<proxy::Proxy> {
+        let upstream = self
+            .upstream
+            .parse::<Upstream>()
+            .with_context(|| format!("The upstream {:?} cannot be used", self.upstream))?;
+        let mut proxy = proxy::Proxy::to(upstream);
+        proxy.trusted = self.trusted_proxies.as_deref().map(Networks::parse).transpose()?;
+        proxy.preserve_host = self.preserve_host;
+        proxy.via = !self.no_via;
+        proxy.reserved = identity::NAMES.to_vec();
+        proxy.timeouts.answer_seconds = self.answer_timeout;
+        proxy.timeouts.idle_seconds = self.idle_timeout;
+        proxy.timeouts.tunnel_seconds = self.tunnel_timeout;
+        Ok(proxy)
+    }
+
+    fn app(&self) -> anyhow::Result<Arc<App>> {
+        let rng = Rng::System;
+        let settings = self.database.settings(&rng)?;
+        Ok(App::open(app::Parts {
+            settings,
+            clock: Clock::System,
+            rng,
+            brand: self.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default(),
+            public_url: None,
+            outbox: Outbox::new(None),
+            event_retention_days: EVENT_RETENTION_DAYS,
+            quota: Limits::default(),
+        })?)
+    }
+}
+
+/// Serves whoever watches, for as long as it is polled.
+async fn watching(admin: Option<Listen>, app: Arc<App>) -> anyhow::Result<impl Future<Output = ()>> {
+    let doorways = match admin {
+        Some(at) => vec![(listen_at(at).await?, Doorway::admin())],
+        None => Vec::new(),
+    };
+    let stop = serve::stop_signal()?;
+    Ok(async move {
+        if !doorways.is_empty() {
+            serve::serve(doorways, app, stop).await;
+        }
+        // What passes through here may take longer to end.
+        std::future::pending().await
+    })
+}
+
+/// Asks the gate about a request, and makes it what the upstream may see: with who calls, and without the credential.
+fn admit(app: &App, parts: &mut Parts, client: SocketAddr) -> Result<(), Box<Response<Body>>> {
+    let target = Target {
+        host: host(parts),
+        method: parts.method.as_str(),
+        target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
+        client: Some(client.ip()),
+    };
+    match question::answer(app, Way::Proxy, &target, &parts.headers) {
+        Outcome::Allow(identity) => {
+            identity.put(&mut parts.headers);
+            parts.headers.remove("fastly-key");
+            parts.headers.remove(header::AUTHORIZATION);
+            Ok(())
+        }
+        refused => Err(Box::new(refusal(Way::Proxy, refused))),
+    }
+}
+
+/// The host that is asked for. Of two, none: the gate refuses that.
+fn host(parts: &Parts) -> &str {
+    let mut hosts = parts.headers.get_all(header::HOST).iter().map(HeaderValue::to_str);
+    match (hosts.next(), hosts.next()) {
+        (Some(Ok(host)), None) => host,
+        (None, _) => parts.uri.authority().map_or("", |authority| authority.as_str()),
+        _ => "",
+    }
+}

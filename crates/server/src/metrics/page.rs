@@ -1,0 +1,130 @@
+//! The page that `GET /metrics` shows. `docs/watching.md` says what each number is for, and a test holds the two together.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{
+    BOUNDS, CODES, Metrics, UNSURE, process,
+    text::{Format, Writer},
+};
+use crate::{app::App, readiness::Readiness};
+
+/// The commit that this was built from, if whoever built it said so.
+const REVISION: &str = match option_env!("KEYGATE_REVISION") {
+    Some(revision) => revision,
+    None => "unknown",
+};
+
+/// Everything that is counted and measured, now.
+pub(crate) fn page(app: &App, readiness: &Readiness, format: Format) -> String {
+    let mut page = Writer::new(format);
+    app.metrics.write_decisions(&mut page);
+    write_replica(app, &mut page);
+    write_policies(app, &mut page);
+    write_authority(app, &mut page);
+    app.metrics.write_api(app, &mut page);
+    page.gauge("keygate_ready", "Whether a check of /readyz passes.");
+    for check in readiness.checks() {
+        page.sample("keygate_ready", &[("check", check.name)], u8::from(check.passes()));
+    }
+    page.gauge("keygate_build_info", "Which version this is.");
+    let build = [("version", env!("CARGO_PKG_VERSION")), ("revision", REVISION)];
+    page.sample("keygate_build_info", &build, 1);
+    process::write(&mut page);
+    page.end()
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+impl Metrics {
+    fn write_decisions(&self, page: &mut Writer) {
+        let name = "keygate_authz_requests_total";
+        page.counter(
+            name,
+            "Questions whether something is allowed, by what was answered, why, and who asked.",
+        );
+        for (protocol, door) in self.open_doors() {
+            let mut sample = |decision, reason, counter| {
+                let labels = [("decision", decision), ("reason", reason), ("protocol", protocol)];
+                page.sample(name, &labels, load(counter));
+            };
+            sample("allow", "none", &door.allowed);
+            for (code, counter) in CODES.iter().zip(&door.denied).filter(|(code, _)| **code != "other") {
+                sample("deny", code, counter);
+            }
+            for (unsure, counter) in UNSURE.iter().zip(&door.unsure) {
+                sample("cannot_tell", unsure.code(), counter);
+            }
+        }
+        let name = "keygate_authz_duration_seconds";
+        page.histogram(name, "Time from a question to the decision.");
+        for (protocol, door) in self.open_doors() {
+            let mut count = 0;
+            let bounds = BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]);
+            for (bound, bucket) in bounds.zip(&door.took.buckets) {
+                count += load(bucket);
+                let labels = [("protocol", protocol), ("le", bound)];
+                page.sample("keygate_authz_duration_seconds_bucket", &labels, count);
+            }
+            let seconds = load(&door.took.nanos) as f64 / 1e9;
+            page.sample("keygate_authz_duration_seconds_sum", &[("protocol", protocol)], seconds);
+            page.sample("keygate_authz_duration_seconds_count", &[("protocol", protocol)], count);
+        }
+    }
+
+    fn write_api(&self, app: &App, page: &mut Writer) {
+        let refusals = self.refusals();
+        let limited = refusals.get("rate_limited").unwrap_or(&0);
+        page.count("keygate_rate_limited_total", "Requests over the hourly quota.", limited);
+        page.counter("keygate_refusals_total", "Answers that are not what was asked for, by their code.");
+        for (code, count) in refusals {
+            page.sample("keygate_refusals_total", &[("code", code)], count);
+        }
+        let stranded = app.stranded.count();
+        page.count(
+            "keygate_owner_disabled_total",
+            "Uses of tokens whose owners are locked or gone.",
+            stranded,
+        );
+        let missed = load(&self.purge_misses);
+        page.count(
+            "keygate_purge_misses_total",
+            "Cache nodes that did not purge when they were told to.",
+            missed,
+        );
+    }
+}
+
+fn write_replica(app: &App, page: &mut Writer) {
+    let (tokens, table_bytes) = app.gate.size();
+    page.measure("keygate_tokens", "Tokens that the gate holds: all that are not revoked.", tokens);
+    page.measure("keygate_replica_table_bytes", "Memory that the table of tokens takes.", table_bytes);
+    let help = "The last event that the gate knows of.";
+    page.measure("keygate_replica_applied_position", help, app.gate.position().0);
+    let help = "Time since the log of events was last read to its end: the gate knows all that was committed before.";
+    page.measure("keygate_replica_lag_seconds", help, app.authority.vitals().behind().as_secs_f64());
+    let help = "Marks of use that were lost because they were not written in time.";
+    page.count("keygate_usage_marks_lost_total", help, app.gate.lost_marks());
+}
+
+fn write_policies(app: &App, page: &mut Writer) {
+    let policy = app.gate.policy();
+    page.measure("keygate_policies", "Policies of protected APIs in force.", policy.apis().len());
+    page.gauge("keygate_policy_routes", "Routes that a policy names.");
+    for api in policy.apis() {
+        page.sample("keygate_policy_routes", &[("policy", &api.name)], api.routes.all().len());
+    }
+    let help = "Policies that cannot be read or believed: everything at their hosts is denied.";
+    page.measure("keygate_policies_unreadable", help, app.gate.unreadable_policies());
+}
+
+fn write_authority(app: &App, page: &mut Writer) {
+    let vitals = app.authority.vitals();
+    page.count("keygate_store_errors_total", "What the database did not do.", vitals.store_errors());
+    let name = "keygate_login_attempts_total";
+    page.counter(name, "Passwords and codes that somebody showed, by what came of it.");
+    for (result, count) in vitals.logins() {
+        page.sample(name, &[("result", result)], count);
+    }
+}
