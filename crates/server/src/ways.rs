@@ -194,13 +194,8 @@ pub fn loopback() -> Networks {
 }
 
 /// Answers a proxy.
-pub(crate) fn answer<B>(
-    app: &App,
-    way: Way,
-    request: &Request<B>,
-    peer: Peer,
-    doorway: &Doorway,
-) -> Response<Body> {
+#[must_use]
+pub fn answer<B>(app: &App, way: Way, request: &Request<B>, peer: Peer, doorway: &Doorway) -> Response<Body> {
     let outcome = if doorway.trusts(peer) {
         match dialect::target(way, request, doorway) {
             Ok(target) => question::answer(app, way, &target, request.headers()),

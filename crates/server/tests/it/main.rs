@@ -2,6 +2,7 @@
 
 mod abuse;
 mod access;
+mod carriers;
 mod conformance;
 mod estate;
 mod house;
