@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::Context as _;
 use keygate_authority::{
     Authority, Origin, Settings,
     login::Attempt,
@@ -38,13 +39,18 @@ const LAPS: usize = 5;
 const LAP: Duration = Duration::from_secs(2);
 const START: i64 = 1_800_000_000;
 
-/// An authority with one person, whose token is in sudo, and the permit to make more.
+/// An authority whose people make tokens: as many each as one may have, then somebody new does.
 pub struct Office {
     authority: Authority,
-    permit: Permit,
+    gate: Arc<Gate>,
     origin: Origin,
     next: AtomicU64,
+    /// Who makes tokens now, and how many people there are.
+    clerk: tokio::sync::Mutex<(Option<Arc<Permit>>, u64)>,
 }
+
+/// A person may have a hundred tokens, and has one to make others with.
+const TOKENS_EACH: u64 = 99;
 
 impl Office {
     /// Opens one on a new database.
@@ -64,29 +70,41 @@ impl Office {
         let service =
             keygate_authority::service::NewService { name: "bench".to_owned(), ..Default::default() };
         authority.create_service(&operator, &origin, fixture::SERVICE, service).await?;
-        let login = Login::parse("bench@keygate.example")?;
-        let (id, name, role) = (UserId::from_bits(9), "Bench".to_owned(), "engineer".to_owned());
+        Ok(Self { authority, gate, origin, next: AtomicU64::new(0), clerk: Default::default() })
+    }
+
+    /// Somebody new, whose token is in sudo: the permit to make more.
+    async fn hire(&self, number: u64) -> anyhow::Result<Permit> {
+        let (authority, origin) = (&self.authority, &self.origin);
+        let login = Login::parse(&format!("bench{number}@keygate.example"))?;
+        let id = UserId::from_bits(9 + u128::from(number));
+        let (name, role) = ("Bench".to_owned(), "engineer".to_owned());
         let password = NewPassword { password: Password::parse(PASSWORD)?, salt: [1; 16] };
-        authority
-            .create_user(
-                &operator,
-                &origin,
-                NewUser { id, login: login.clone(), name, role, limited: false, password: Some(password) },
-            )
-            .await?;
+        let user = NewUser { id, login: login.clone(), name, role, limited: false, password: Some(password) };
+        authority.create_user(&Permit::of_the_operator(fixture::CUSTOMER), origin, user).await?;
         let attempt = Attempt { login, password: Password::parse(PASSWORD)?, otp: None };
         let first = authority
-            .create_token_by_password(&origin, attempt, Order::default(), minted(u64::MAX), |_| true)
+            .create_token_by_password(origin, attempt, Order::default(), minted(u64::MAX - number), |_| true)
             .await?;
         let digest = first.secret.digest();
         let ask = |action| {
             let at = Circumstances { now: origin.now, client: None };
-            gate.decide(&digest, &Want { action, service: None }, at)
+            self.gate.decide(&digest, &Want { action, service: None }, at)
         };
         let sudo = allowed(ask(Action::SUDO_START))?;
-        authority.start_sudo(&sudo, &origin, None, Password::parse(PASSWORD)?).await?;
-        let permit = allowed(ask(Action::TOKEN_CREATE))?;
-        Ok(Self { authority, permit, origin, next: AtomicU64::new(0) })
+        authority.start_sudo(&sudo, origin, None, Password::parse(PASSWORD)?).await?;
+        allowed(ask(Action::TOKEN_CREATE))
+    }
+
+    /// Whoever makes the token with this number.
+    async fn clerk(&self, number: u64) -> anyhow::Result<Arc<Permit>> {
+        let mut clerk = self.clerk.lock().await;
+        let (permit, people) = &mut *clerk;
+        if number >= *people * TOKENS_EACH {
+            *permit = Some(Arc::new(self.hire(*people).await?));
+            *people += 1;
+        }
+        permit.clone().context("nobody was hired")
     }
 
     /// Makes the token with the next number.
@@ -96,7 +114,8 @@ impl Office {
     pub async fn make(&self) -> anyhow::Result<()> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let order = Order { scope: Some("purge_select".to_owned()), ..Order::default() };
-        self.authority.create_token(&self.permit, &self.origin, order, minted(number)).await?;
+        let clerk = self.clerk(number).await?;
+        self.authority.create_token(&clerk, &self.origin, order, minted(number)).await?;
         Ok(())
     }
 

@@ -25,11 +25,18 @@ pub(crate) struct Target {
     pub(crate) tried: u32,
     /// Guesses that were told to be wrong.
     pub(crate) told: u32,
+    /// Whether a guess was told that the factor is locked: a wrong guess whose answer was lost counts too.
+    told_locked: bool,
 }
 
 impl Target {
     pub(crate) fn new(person: Person, factor: Option<Factor>) -> Self {
-        Self { person, factor, tried: 0, told: 0 }
+        Self { person, factor, tried: 0, told: 0, told_locked: false }
+    }
+
+    /// Whether this factor must be locked, after what was told.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.told >= LOCK || self.told_locked
     }
 
     fn guess(&mut self, client: &mut Client) -> io::Result<()> {
@@ -41,7 +48,8 @@ impl Target {
         let answer = client.ask(&guess)?;
         match (answer.status, answer.code().as_str()) {
             (400, "login_failed") => self.told += 1,
-            (400, "factor_locked") | (503, _) => {}
+            (400, "factor_locked") if self.tried > LOCK => self.told_locked = true,
+            (503, _) => {}
             odd => panic!("a wrong guess is answered {odd:?}"),
         }
         Ok(())
@@ -54,7 +62,7 @@ impl Guesser {
         let mut client = Client::new(server);
         for number in 0..3 {
             std::thread::sleep(Duration::from_millis(chance.next() % 150));
-            let target = self.targets.iter_mut().find(|target| target.told < LOCK);
+            let target = self.targets.iter_mut().find(|target| !target.is_locked());
             let target = if number == 1 { Some(&mut self.passwords) } else { target };
             let Some(target) = target else { continue };
             if target.guess(&mut client).is_err() {

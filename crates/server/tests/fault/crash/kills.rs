@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     check::{Found, audit, over_http, told_of},
-    guesses::{Guesser, LOCK, Target},
+    guesses::{Guesser, Target},
     storm::{Fate, Writer},
 };
 use crate::{
@@ -162,9 +162,9 @@ fn every_event_is_told(harness: &Harness, server: &Server) {
     }
 }
 
-/// Ten wrong codes, each told to be wrong between two kills, lock the factor: the right code is refused now.
+/// Ten wrong codes, told to be wrong between kills, lock the factor: the right code is refused now.
 fn who_was_locked_stays_locked(harness: &mut Harness, server: &Server) {
-    let locked = harness.guesser.targets.iter_mut().filter(|target| target.told >= LOCK);
+    let locked = harness.guesser.targets.iter_mut().filter(|target| target.is_locked());
     let mut count = 0;
     for target in locked {
         let code = target.factor.as_ref().unwrap().code();

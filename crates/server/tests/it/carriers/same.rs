@@ -88,6 +88,19 @@ fn arriving(draw: &mut Draw, secrets: &[Vec<u8>], project: &str) -> Arriving {
                 .push((draw.pick(&["fastly-key", "authorization"]), bearer(&draw.pick(secrets), "Bearer ")));
         }
     }
+    if draw.below(2) == 0 {
+        // Nothing odd about it: what is decided is who asks.
+        let (method, path) = draw.pick(&[
+            ("GET", "/orders/1"),
+            ("GET", "/orders/admin"),
+            ("POST", "/orders"),
+            ("POST", project),
+            ("POST", "/projects/nobody/orders"),
+            ("DELETE", "/orders/1"),
+        ]);
+        let credentials = vec![("fastly-key", draw.pick(secrets))];
+        return Arriving { host: HOST.to_owned(), method, target: path.to_owned(), credentials };
+    }
     Arriving {
         host: host.to_owned(),
         method: draw.pick(&["GET", "GET", "GET", "HEAD", "POST", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]),
