@@ -1,12 +1,10 @@
 //! The audit of the audit: walks the chain of events and the seals of all rows, and names the first that is off.
 
-use keygate_model::Position;
-use rusqlite::Connection;
-
 use crate::{
-    authority::Authority, chain::Head, customer, event, fault::Fault, invitation, keys::Keys, policy, row,
-    service, token, user,
+    authority::Authority, chain::Head, customer, db::Connection, event, fault::Fault, invitation, keys::Keys,
+    policy, row, service, token, user,
 };
+use keygate_model::Position;
 
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Authority {
     /// Storage faults.
     pub async fn audit(&self) -> Result<Findings, Fault> {
         self.read(|db, keys| {
-            let snapshot = db.unchecked_transaction()?;
+            let _snapshot = db.snapshot()?;
             let mut findings = Findings::default();
             walk_events(db, keys, &mut findings)?;
             row::walk::<customer::Row>(db, keys, &mut |id, row| findings.row("customer", id, row.is_ok()))?;
@@ -70,7 +68,6 @@ impl Authority {
                 findings.row("invitation", id, row.is_ok())
             })?;
             removed_rows(db, &mut findings)?;
-            snapshot.commit()?;
             Ok(findings)
         })
         .await
@@ -125,7 +122,7 @@ fn removed_rows(db: &Connection, findings: &mut Findings) -> Result<(), Fault> {
         ("policy", "policies"),
     ];
     for (noun, table) in tables {
-        let mut select = db.prepare(&format!(
+        let mut select = db.prepare_walk(&format!(
             "SELECT DISTINCT subject_id FROM events WHERE subject_kind = $1 AND subject_id IS NOT NULL
              AND NOT EXISTS (SELECT 1 FROM {table} WHERE id = subject_id)"
         ))?;

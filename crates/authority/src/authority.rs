@@ -1,15 +1,14 @@
 //! The authority itself: a handle on the writer, the readers and the keys.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use keygate_model::{Actor, CustomerId, EventId, Permit, Policy};
-use rusqlite::Connection;
 
 use crate::{
-    db::{self, Sync},
+    db::{self, Connection, Db, NONE, Sync},
     event,
     fault::Fault,
     feed::{Feed, Sink},
@@ -20,13 +19,13 @@ use crate::{
     policy::InForce,
     usage::Mark,
     vitals::Vitals,
-    write::{Committed, Write, Writer},
+    write::{self, Committed, Write, Writer},
 };
 
 /// What an authority is opened with.
 pub struct Settings {
-    /// The database file.
-    pub db: PathBuf,
+    /// Where the record is kept.
+    pub db: Db,
     /// The key file; made if it is not there.
     pub key: PathBuf,
     /// How hard commits are pushed to the disk.
@@ -42,14 +41,21 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings for a database file, with the key file beside it.
+    /// The settings for a database. The key file is beside a database that is a file, and `keygate.key` otherwise.
     #[must_use]
-    pub fn new(db: &Path, policy: Arc<Policy>, key_entropy: [u8; 32]) -> Self {
-        let mut key = db.as_os_str().to_owned();
-        key.push(".key");
+    pub fn new(db: impl Into<Db>, policy: Arc<Policy>, key_entropy: [u8; 32]) -> Self {
+        let db = db.into();
+        let key = match &db {
+            Db::Sqlite(path) => {
+                let mut key = path.as_os_str().to_owned();
+                key.push(".key");
+                key.into()
+            }
+            Db::Postgres(_) => PathBuf::from("keygate.key"),
+        };
         Self {
-            db: db.to_owned(),
-            key: key.into(),
+            db,
+            key,
             sync: Sync::Full,
             login_limits: LoginLimits::default(),
             hashing: (std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)), 64),
@@ -71,9 +77,43 @@ pub struct Authority {
     vitals: Arc<Vitals>,
 }
 
+/// What opening the database gives.
+struct Opened {
+    desk: write::Opened,
+    keys: Arc<Keys>,
+    policy: Arc<InForce>,
+    feed: Feed,
+}
+
+impl Opened {
+    fn from(
+        settings: Settings,
+        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>) -> Result<Feed, Fault>,
+    ) -> Result<Self, Fault> {
+        let Settings { db: place, key, sync, policy, key_entropy, .. } = settings;
+        let lost = || {
+            let why = "is not there, and the database that it belongs to is: put it back";
+            Err(Fault::KeyFile(format!("{} {why}", key.display())))
+        };
+        let has_key = key.exists();
+        if matches!(&place, Db::Sqlite(path) if path.exists()) && !has_key {
+            return lost();
+        }
+        let db = db::open_writer(&place, sync)?;
+        if place.is_shared() && !has_key && db.version()? > 0 {
+            return lost();
+        }
+        let keys = Arc::new(Keys::open(&key, &key_entropy)?);
+        let policy = Arc::new(InForce::new(policy));
+        policy.read(&db, &keys)?;
+        let feed = feed(&db, &keys, Arc::clone(&policy))?;
+        Ok(Self { desk: write::Opened { db, place, sync }, keys, policy, feed })
+    }
+}
+
 /// Connections for reading, made when there are too few, kept when done.
 struct Readers {
-    path: PathBuf,
+    db: Db,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -97,25 +137,19 @@ impl Authority {
 
     fn open_with(
         settings: Settings,
-        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>) -> Result<Feed, Fault>,
+        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>) -> Result<Feed, Fault> + Send,
     ) -> Result<Self, Fault> {
-        if settings.db.exists() && !settings.key.exists() {
-            let why = "is not there, and the database that it belongs to is: put it back";
-            return Err(Fault::KeyFile(format!("{} {why}", settings.key.display())));
-        }
-        let keys = Arc::new(Keys::open(&settings.key, &settings.key_entropy)?);
-        let writer = db::open_writer(&settings.db, settings.sync)?;
-        let policy = Arc::new(InForce::new(settings.policy));
-        policy.read(&writer, &keys)?;
-        let feed = feed(&writer, &keys, Arc::clone(&policy))?;
-        let vitals = Arc::new(Vitals::new());
         let (workers, waiting_max) = settings.hashing;
+        let (db, limits) = (settings.db.clone(), settings.login_limits);
+        let opened = db::off_the_runtime(move || Opened::from(settings, feed))?;
+        let (keys, policy) = (Arc::clone(&opened.keys), Arc::clone(&opened.policy));
+        let vitals = Arc::new(Vitals::new());
         Ok(Self {
-            writer: Writer::start(writer, Arc::clone(&keys), feed, Arc::clone(&vitals))?,
-            readers: Arc::new(Readers { path: settings.db, idle: Mutex::default() }),
+            writer: Writer::start(opened.desk, Arc::clone(&keys), opened.feed, Arc::clone(&vitals))?,
+            readers: Arc::new(Readers { db, idle: Mutex::default() }),
             keys,
             passwords: Passwords::new(workers, waiting_max)?,
-            limiter: Limiter::new(settings.login_limits),
+            limiter: Limiter::new(limits),
             policy,
             vitals,
         })
@@ -178,7 +212,8 @@ impl Authority {
     /// # Errors
     /// Storage faults.
     pub async fn ping(&self) -> Result<(), Fault> {
-        self.read(|db, _| Ok(db.query_row("SELECT count(*) FROM head", [], |_| Ok(()))?)).await
+        self.read(|db, _| Ok(db.prepare_cached("SELECT count(*) FROM head")?.query_row(NONE, |_| Ok(()))?))
+            .await
     }
 
     /// Signs of life, for whoever watches.
@@ -193,7 +228,18 @@ impl Authority {
         origin: &Origin,
         verb: impl FnOnce(Write<'_>) -> Result<Committed<T>, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        self.writer.change(actor, origin, verb).await
+        self.change_many(0, actor, origin, verb).await
+    }
+
+    /// A change that is about this many things, and may take as much longer.
+    pub(crate) async fn change_many<T: Send + 'static>(
+        &self,
+        things: usize,
+        actor: Actor,
+        origin: &Origin,
+        verb: impl FnOnce(Write<'_>) -> Result<Committed<T>, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.writer.change(actor, origin, things, verb).await
     }
 
     /// Reads on a connection of its own, off the threads that serve.
@@ -205,7 +251,7 @@ impl Authority {
         let vitals = Arc::clone(&self.vitals);
         let read = move || {
             let db = vitals.noting(readers.take())?;
-            let found = vitals.noting(look(&db, &keys));
+            let found = vitals.noting(look_at_once(&db, &keys, look));
             readers.put_back(db);
             found
         };
@@ -225,13 +271,39 @@ impl Authority {
     }
 }
 
+/// Looks at one consistent state: a row and the last event about it must be of the same moment.
+fn look_at_once<T>(
+    db: &Connection,
+    keys: &Keys,
+    look: impl FnOnce(&Connection, &Keys) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let _snapshot = db.snapshot()?;
+    look(db, keys)
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        let idle = std::mem::take(self.idle.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let closed = db::off_the_runtime(move || {
+            drop(idle);
+            Ok(())
+        });
+        if let Err(fault) = closed {
+            tracing::debug!(error = ?fault, "connections were not closed");
+        }
+    }
+}
+
 impl Readers {
     fn take(&self) -> Result<Connection, Fault> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| db::open_reader(&self.path), Ok)
+        idle.map_or_else(|| db::open_reader(&self.db), Ok)
     }
 
     fn put_back(&self, db: Connection) {
+        if db.is_lost() {
+            return;
+        }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
     }
 }

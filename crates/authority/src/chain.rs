@@ -2,10 +2,15 @@
 //! a key that is not in the database. Editing, inserting, removing or reordering events breaks it.
 
 use keygate_model::{Actor, Event, Position};
-use rusqlite::{Connection, params};
 use sha2::{Digest as _, Sha256};
 
-use crate::{event::Row, fault::Fault, keys::Keys, origin::Origin};
+use crate::{
+    db::{Connection, NONE, params},
+    event::Row,
+    fault::Fault,
+    keys::Keys,
+    origin::Origin,
+};
 
 /// The end of the chain, and what all rows together must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +63,10 @@ impl Head {
     /// Reads the head, and checks its seal.
     pub(crate) fn read(db: &Connection, keys: &Keys) -> Result<Self, Fault> {
         let mut select = db.prepare_cached("SELECT position, hash, seals, mac FROM head")?;
-        let mut rows = select.query([])?;
+        let mut rows = select.query(NONE)?;
         let Some(row) = rows.next()? else {
-            let empty: bool =
-                db.query_row("SELECT NOT EXISTS (SELECT 1 FROM events)", [], |row| row.get(0))?;
+            let mut select = db.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM events)")?;
+            let empty: bool = select.query_row(NONE, |row| row.get(0))?;
             return if empty { Ok(Self::START) } else { Err(Self::tampered()) };
         };
         let seals = SealSum(words(&row.get(2)?));

@@ -6,12 +6,12 @@ use keygate_model::{
     CustomerId, Event, EventId, Permit, Position, Record, Subject, Timestamp, UserId,
     customer::CustomerState, id, permit::Actor, record::CustomerRecord,
 };
-use rusqlite::{Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
     authority::Authority,
+    db::{self, Row as SqlRow, params},
     fault::Fault,
     keys::{Keys, Seal},
     origin::Origin,
@@ -223,8 +223,8 @@ impl Sealed for Row {
     const TABLE: &'static str = "customers";
     const COLUMNS: &'static str = COLUMNS;
 
-    fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
-        let state = CustomerState::of(&row.get::<_, String>(2)?);
+    fn read(row: SqlRow<'_>, keys: &Keys) -> db::Result<(Self, bool)> {
+        let state = CustomerState::of(&row.get::<String>(2)?);
         let settings = serde_json::from_str(row.get_ref(3)?.as_str()?).ok();
         let profile = serde_json::from_str(row.get_ref(4)?.as_str()?).ok();
         let contacts = serde_json::from_str(row.get_ref(5)?.as_str()?).ok();

@@ -1,21 +1,88 @@
-//! The one file that knows how a database is opened.
+//! The one place that knows which database it is: SQLite on one machine, PostgreSQL where many nodes share one. Every
+//! statement is one text that both understand, with `$1` for what it takes.
 
-use std::{fs, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
-
-use rusqlite::{Connection, OpenFlags};
+use std::{fmt, path::PathBuf, str::FromStr};
 
 use crate::fault::Fault;
 
-/// Each migration, in order; the database's `user_version` counts the ones it has, from
-/// [`BEFORE_RELEASE`] on. Never edit one after a release.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../migrations/0001_first.sql"), include_str!("../migrations/0002_policies.sql")];
+mod copy;
+mod postgres;
+mod sqlite;
+mod value;
 
-/// The `user_version` of databases that were made before the first release, with another schema.
-const BEFORE_RELEASE: usize = 1;
+pub use self::copy::{Copied, copy};
+pub use self::postgres::{Address, Role, Schema};
+pub(crate) use self::value::{Bind, Column, NONE, Params, Value, params};
 
-/// How long a statement waits for another process's write.
-const BUSY: Duration = Duration::from_secs(5);
+/// Each migration, in order. Never edit one after a release.
+const MIGRATIONS: [&str; 3] = [
+    include_str!("../migrations/0001_first.sql"),
+    include_str!("../migrations/0002_policies.sql"),
+    include_str!("../migrations/0003_nodes.sql"),
+];
+
+/// Every table that holds the record, those that others refer to first.
+const TABLES: [&str; 12] = [
+    "customers",
+    "users",
+    "authorizations",
+    "invitations",
+    "services",
+    "domains",
+    "tokens",
+    "marks",
+    "idempotency",
+    "policies",
+    "events",
+    "head",
+];
+
+/// Where the record is kept.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server.
+    Postgres(Address),
+}
+
+impl Db {
+    /// Whether other nodes may write to it while this one does.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+impl<P: AsRef<std::path::Path> + ?Sized> From<&P> for Db {
+    fn from(path: &P) -> Self {
+        Self::Sqlite(path.as_ref().to_owned())
+    }
+}
+
+impl FromStr for Db {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.split_once(':') {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            Some(("postgres" | "postgresql", _)) => Address::parse(text).map(Self::Postgres),
+            // The text is not repeated: it may have a password in it.
+            _ => Err("The database cannot be told: write sqlite:PATH, for example sqlite:keygate.db, or \
+                      postgres://USER@HOST/DATABASE"
+                .to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Db {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(to, "sqlite:{}", path.display()),
+            Self::Postgres(address) => address.fmt(to),
+        }
+    }
+}
 
 /// How hard commits are pushed to the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,63 +93,272 @@ pub enum Sync {
     OffForFaultTests,
 }
 
-/// Opens the database for the writer, and brings its schema up to date.
-pub(crate) fn open_writer(path: &Path, sync: Sync) -> Result<Connection, Fault> {
-    make_private(path)?;
-    let mut db = Connection::open(path)?;
-    db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    db.pragma_update(None, "synchronous", if sync == Sync::Full { "FULL" } else { "OFF" })?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    db.pragma_update(None, "wal_autocheckpoint", 4000)?;
-    db.pragma_update(None, "trusted_schema", false)?;
-    db.set_prepared_statement_cache_capacity(64);
-    migrate(&mut db)?;
-    Ok(db)
+/// What a database says went wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// SQLite.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    /// PostgreSQL.
+    #[error("{}", postgres::told(.0))]
+    Postgres(#[from] ::postgres::Error),
+    /// A row or a column is not there, or is not of the kind that we wrote.
+    #[error("a column cannot be read")]
+    Unreadable,
+    /// A commit went through, and the server said that it might not be safe.
+    #[error("committed with a warning: {0}")]
+    Warned(String),
 }
 
-/// Makes a missing database file readable to its owner only, as SQLite then makes its log.
-fn make_private(path: &Path) -> Result<(), Fault> {
-    match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(()),
-        Err(why) if why.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(why) => Err(Fault::invalid("db_unusable", format!("{} cannot be made: {why}", path.display()))),
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The migrations that a database lacks which has `done` of them.
+fn missing(done: usize) -> Result<&'static [&'static str], Fault> {
+    MIGRATIONS.get(done..).ok_or_else(|| {
+        Fault::invalid("db_too_new", "this database was made by a newer Keygate; use that version")
+    })
+}
+
+/// A connection.
+pub(crate) enum Connection {
+    Sqlite(rusqlite::Connection),
+    Postgres(Box<postgres::Connection>),
+}
+
+/// Opens the database for the writer. A file is made and its schema brought up to date; a server must have it.
+pub(crate) fn open_writer(db: &Db, sync: Sync) -> Result<Connection, Fault> {
+    match db {
+        Db::Sqlite(path) => sqlite::open_writer(path, sync).map(Connection::Sqlite),
+        Db::Postgres(address) => {
+            postgres::Connection::open_writer(address, sync).map(|db| Connection::Postgres(Box::new(db)))
+        }
     }
 }
 
 /// Opens the database for reading alone.
-pub(crate) fn open_reader(path: &Path) -> Result<Connection, Fault> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(BUSY)?;
-    db.pragma_update(None, "query_only", true)?;
-    db.pragma_update(None, "cache_size", -16_000)?;
-    db.set_prepared_statement_cache_capacity(64);
-    Ok(db)
+pub(crate) fn open_reader(db: &Db) -> Result<Connection, Fault> {
+    Ok(match db {
+        Db::Sqlite(path) => Connection::Sqlite(sqlite::open_reader(path)?),
+        Db::Postgres(address) => Connection::Postgres(Box::new(postgres::Connection::open_reader(address)?)),
+    })
 }
 
-fn migrate(db: &mut Connection) -> Result<(), Fault> {
-    let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let done: u32 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let done = done as usize;
-    if done == BEFORE_RELEASE {
-        return Err(Fault::invalid(
-            "db_too_old",
-            "this database was made by a version before the first release, and cannot be brought up to date: start with \
-             a new one",
-        ));
+/// Works on a database on a thread of its own, and waits for it: PostgreSQL's library blocks, which a thread of the async
+/// runtime must not.
+pub(crate) fn off_the_runtime<T: Send>(work: impl FnOnce() -> Result<T, Fault> + Send) -> Result<T, Fault> {
+    std::thread::scope(|scope| scope.spawn(work).join().map_err(|_| Fault::Stopped)?)
+}
+
+impl Connection {
+    /// A statement that is used often.
+    pub(crate) fn prepare_cached(&self, sql: &str) -> Result<Statement<'_>> {
+        Ok(match self {
+            Self::Sqlite(db) => Statement::Sqlite(db.prepare_cached(sql)?),
+            Self::Postgres(db) => Statement::Postgres(db, db.prepare(sql)?),
+        })
     }
-    let done = done.saturating_sub(BEFORE_RELEASE);
-    if done > MIGRATIONS.len() {
-        return Err(Fault::invalid(
-            "db_too_new",
-            "this database was made by a newer Keygate; use that version",
-        ));
+
+    /// A statement that reads many rows, in a snapshot: they come bit by bit.
+    pub(crate) fn prepare_walk(&self, sql: &str) -> Result<Walk<'_>> {
+        Ok(match self {
+            Self::Sqlite(db) => Walk::Sqlite(db.prepare(sql)?),
+            Self::Postgres(db) => Walk::Postgres(db, sql.to_owned()),
+        })
     }
-    for migration in &MIGRATIONS[done..] {
-        tx.execute_batch(migration)?;
+
+    /// Runs statements that take and tell nothing.
+    pub(crate) fn run(&self, sql: &str) -> Result<()> {
+        match self {
+            Self::Sqlite(db) => Ok(db.execute_batch(sql)?),
+            Self::Postgres(db) => db.run(sql),
+        }
     }
-    tx.pragma_update(None, "user_version", (BEFORE_RELEASE + MIGRATIONS.len()) as u32)?;
-    tx.commit()?;
-    Ok(())
+
+    /// Begins a change. Whoever else wants to write waits until it ends, whichever process they are.
+    pub(crate) fn begin(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(db) => Ok(db.execute_batch("BEGIN IMMEDIATE")?),
+            Self::Postgres(db) => db.begin(),
+        }
+    }
+
+    /// Begins a part of a change that may be undone alone.
+    pub(crate) fn begin_part(&self) -> Result<()> {
+        self.run("SAVEPOINT part")
+    }
+
+    /// Ends that part: for good, or undone.
+    pub(crate) fn end_part(&self, for_good: bool) -> Result<()> {
+        self.run(if for_good { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" })
+    }
+
+    /// Commits. An error leaves open whether it is done, unless [`Error::is_undone`].
+    pub(crate) fn commit(&self) -> Result<()> {
+        match self {
+            Self::Sqlite(db) => Ok(db.execute_batch("COMMIT")?),
+            Self::Postgres(db) => db.commit(),
+        }
+    }
+
+    /// Undoes a change.
+    pub(crate) fn roll_back(&self) -> Result<()> {
+        self.run("ROLLBACK")
+    }
+
+    /// Whether a change or a snapshot has begun and not ended.
+    pub(crate) fn is_busy(&self) -> bool {
+        match self {
+            Self::Sqlite(db) => !db.is_autocommit(),
+            Self::Postgres(db) => db.is_busy(),
+        }
+    }
+
+    /// Whether the server is gone; a new connection may find it again.
+    pub(crate) fn is_lost(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(db) => db.is_lost(),
+        }
+    }
+
+    /// Begins reading one consistent state; it ends when dropped.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot<'_>> {
+        // Within another, that one's state is the one.
+        let begun = !self.is_busy();
+        if begun {
+            match self {
+                Self::Sqlite(db) => db.execute_batch("BEGIN")?,
+                Self::Postgres(db) => db.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?,
+            }
+        }
+        Ok(Snapshot { db: self, begun })
+    }
+
+    /// A number that is another after somebody else has written.
+    pub(crate) fn version(&self) -> Result<i64> {
+        match self {
+            Self::Sqlite(db) => Ok(db.pragma_query_value(None, "data_version", |row| row.get(0))?),
+            Self::Postgres(_) => self
+                .prepare_cached("SELECT coalesce(max(position), 0) FROM head")?
+                .query_row(NONE, |row| row.get(0)),
+        }
+    }
+}
+
+/// One consistent state, until it is dropped.
+pub(crate) struct Snapshot<'c> {
+    db: &'c Connection,
+    begun: bool,
+}
+
+impl Drop for Snapshot<'_> {
+    fn drop(&mut self) {
+        if self.begun
+            && self.db.is_busy()
+            && let Err(error) = self.db.roll_back()
+        {
+            tracing::debug!(%error, "a snapshot did not end well; its connection is given up");
+        }
+    }
+}
+
+/// A statement that is ready.
+pub(crate) enum Statement<'c> {
+    Sqlite(rusqlite::CachedStatement<'c>),
+    Postgres(&'c postgres::Connection, ::postgres::Statement),
+}
+
+impl Statement<'_> {
+    /// Runs it, and tells how many rows it changed.
+    pub(crate) fn execute(&mut self, params: impl Params) -> Result<u64> {
+        let values = params.values();
+        match self {
+            Self::Sqlite(statement) => Ok(statement.execute(rusqlite::params_from_iter(&values))? as u64),
+            Self::Postgres(db, statement) => db.execute(statement, &values),
+        }
+    }
+
+    /// The rows that it finds.
+    pub(crate) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
+        let values = params.values();
+        Ok(match self {
+            Self::Sqlite(statement) => Rows::Sqlite(statement.query(rusqlite::params_from_iter(&values))?),
+            Self::Postgres(db, statement) => Rows::Postgres(db.query(statement, &values)?),
+        })
+    }
+
+    /// The one row that it finds.
+    pub(crate) fn query_row<T>(
+        &mut self,
+        params: impl Params,
+        read: impl FnOnce(Row<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut rows = self.query(params)?;
+        read(rows.next()?.ok_or(Error::Unreadable)?)
+    }
+}
+
+/// A statement that finds many rows.
+pub(crate) enum Walk<'c> {
+    Sqlite(rusqlite::Statement<'c>),
+    Postgres(&'c postgres::Connection, String),
+}
+
+impl Walk<'_> {
+    /// The rows that it finds.
+    pub(crate) fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
+        let values = params.values();
+        Ok(match self {
+            Self::Sqlite(statement) => Rows::Sqlite(statement.query(rusqlite::params_from_iter(&values))?),
+            Self::Postgres(db, sql) => Rows::Postgres(db.walk(sql, &values)?),
+        })
+    }
+}
+
+/// Rows, one after the other.
+pub(crate) enum Rows<'s> {
+    Sqlite(rusqlite::Rows<'s>),
+    Postgres(postgres::Rows<'s>),
+}
+
+impl Rows<'_> {
+    /// The next; none after the last.
+    pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
+        Ok(match self {
+            Self::Sqlite(rows) => rows.next()?.map(Row::Sqlite),
+            Self::Postgres(rows) => rows.next()?.map(Row::Postgres),
+        })
+    }
+}
+
+/// A row.
+#[derive(Clone, Copy)]
+pub(crate) enum Row<'r> {
+    Sqlite(&'r rusqlite::Row<'r>),
+    Postgres(&'r ::postgres::Row),
+}
+
+impl<'r> Row<'r> {
+    /// What the column with this number has, counted from 0.
+    pub(crate) fn get<T: Column>(self, at: usize) -> Result<T> {
+        T::of(self.get_ref(at)?).ok_or(Error::Unreadable)
+    }
+
+    /// The same, where it lies.
+    pub(crate) fn get_ref(self, at: usize) -> Result<Value<'r>> {
+        match self {
+            Self::Sqlite(row) => sqlite::column(row, at),
+            Self::Postgres(row) => Ok(row.try_get(at)?),
+        }
+    }
+}
+
+impl Error {
+    /// Whether a commit that failed with it has certainly done nothing.
+    pub(crate) fn is_undone(&self) -> bool {
+        match self {
+            Self::Postgres(error) => postgres::is_undone(error),
+            _ => false,
+        }
+    }
 }

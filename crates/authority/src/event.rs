@@ -2,18 +2,17 @@
 
 use std::collections::HashSet;
 
-use keygate_model::{
-    Actor, CustomerId, Event, EventId, InvitationId, PolicyId, Position, ServiceId, Subject, Timestamp,
-    TokenId, UserId,
-};
-use rusqlite::{Connection, params};
-
 use crate::{
     chain::{Hasher, Head},
+    db::{self, Connection, NONE, Row as SqlRow, params},
     fault::Fault,
     keys::Keys,
     origin::Origin,
     token,
+};
+use keygate_model::{
+    Actor, CustomerId, Event, EventId, InvitationId, PolicyId, Position, ServiceId, Subject, Timestamp,
+    TokenId, UserId,
 };
 
 /// An event as it is kept.
@@ -137,7 +136,7 @@ impl Row {
         Ok(())
     }
 
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: SqlRow<'_>) -> db::Result<Self> {
         Ok(Self {
             position: Position(row.get(0)?),
             id: EventId::from_bytes(row.get(1)?),
@@ -145,11 +144,11 @@ impl Row {
             kind: row.get(3)?,
             actor: row.get(4)?,
             actor_name: row.get(5)?,
-            customer: row.get::<_, Option<[u8; 16]>>(6)?.map(CustomerId::from_bytes),
-            user: row.get::<_, Option<[u8; 16]>>(7)?.map(UserId::from_bytes),
-            service: row.get::<_, Option<[u8; 16]>>(8)?.map(ServiceId::from_bytes),
-            token: row.get::<_, Option<[u8; 16]>>(9)?.map(TokenId::from_bytes),
-            subject: subject(&row.get::<_, String>(10)?, row.get(11)?),
+            customer: row.get::<Option<[u8; 16]>>(6)?.map(CustomerId::from_bytes),
+            user: row.get::<Option<[u8; 16]>>(7)?.map(UserId::from_bytes),
+            service: row.get::<Option<[u8; 16]>>(8)?.map(ServiceId::from_bytes),
+            token: row.get::<Option<[u8; 16]>>(9)?.map(TokenId::from_bytes),
+            subject: subject(&row.get::<String>(10)?, row.get(11)?),
             ip: row.get(12)?,
             request_id: row.get(13)?,
             description: row.get(14)?,
@@ -194,9 +193,12 @@ pub(crate) fn page(
     number: u64,
     size: u64,
 ) -> Result<Page, Fault> {
-    const FOUND: &str = "FROM events WHERE customer_id = $1 AND ($2 IS NULL OR kind = $2)
-         AND ($3 IS NULL OR user_id = $3) AND ($4 IS NULL OR service_id = $4) AND ($5 IS NULL OR token_id = $5 OR actor = $6)
-         AND ($7 IS NULL OR at >= $7) AND ($8 IS NULL OR at < $8)";
+    // Each is compared before it is asked whether it is there: PostgreSQL tells its type by the first use.
+    const FOUND: &str = "FROM events WHERE customer_id = $1 AND (kind = $2 OR $2 IS NULL)
+         AND (user_id = $3 OR $3 IS NULL) AND (service_id = $4 OR $4 IS NULL)
+         AND (token_id = $5 OR actor = $6 OR $5 IS NULL) AND (at >= $7 OR $7 IS NULL) AND (at < $8 OR $8 IS NULL)";
+    let offset = number.saturating_sub(1).saturating_mul(size).min(i64::MAX as u64) as i64;
+    let size = size.min(i64::MAX as u64) as i64;
     let found = params![
         customer.to_bytes(),
         filter.kind,
@@ -206,23 +208,27 @@ pub(crate) fn page(
         filter.token.map(|id| format!("token {id}")),
         filter.from.map(Timestamp::micros),
         filter.before.map(Timestamp::micros),
+        size,
+        offset,
     ];
-    let count = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
-    let total =
-        db.prepare_cached(&format!("SELECT count(*) {FOUND}"))?.query_row(found, count)?.unsigned_abs();
+    let mut count = db.prepare_cached(&format!("SELECT count(*) {FOUND}"))?;
+    let total: i64 = count.query_row(&found[..8], |row| row.get(0))?;
     let order = if filter.oldest_first { "ASC" } else { "DESC" };
-    let offset = number.saturating_sub(1).saturating_mul(size).min(i64::MAX as u64);
-    let sql = format!("SELECT {COLUMNS} {FOUND} ORDER BY position {order} LIMIT {size} OFFSET {offset}");
-    let rows = db.prepare_cached(&sql)?.query_map(found, Row::read)?.collect::<Result<_, _>>()?;
-    Ok(Page { rows, total })
+    let sql = format!("SELECT {COLUMNS} {FOUND} ORDER BY position {order} LIMIT $9 OFFSET $10");
+    let mut select = db.prepare_cached(&sql)?;
+    let (mut found, mut rows) = (select.query(found)?, Vec::new());
+    while let Some(row) = found.next()? {
+        rows.push(Row::read(row)?);
+    }
+    Ok(Page { rows, total: total.unsigned_abs() })
 }
 
 /// One event of a customer.
 pub(crate) fn one(db: &Connection, customer: CustomerId, id: EventId) -> Result<Row, Fault> {
     let sql = format!("SELECT {COLUMNS} FROM events WHERE id = $1 AND customer_id = $2");
     let mut select = db.prepare_cached(&sql)?;
-    let mut rows = select.query_map(params![id.to_bytes(), customer.to_bytes()], Row::read)?;
-    rows.next().transpose()?.ok_or_else(|| Fault::missing(id))
+    let mut rows = select.query([id.to_bytes(), customer.to_bytes()])?;
+    Ok(Row::read(rows.next()?.ok_or_else(|| Fault::missing(id))?)?)
 }
 
 /// Calls `each` with every event from the first on, and the hash that it carries; none if it carries none that could be
@@ -231,8 +237,8 @@ pub(crate) fn walk(
     db: &Connection,
     mut each: impl FnMut(Row, Option<[u8; 32]>) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut select = db.prepare(&format!("SELECT {COLUMNS}, hash FROM events ORDER BY position"))?;
-    let mut rows = select.query([])?;
+    let mut select = db.prepare_walk(&format!("SELECT {COLUMNS}, hash FROM events ORDER BY position"))?;
+    let mut rows = select.query(NONE)?;
     while let Some(row) = rows.next()? {
         let read = Row::read(row)?;
         // A subject that means nothing reads as none, whose hash would not tell.
@@ -282,7 +288,7 @@ pub(crate) fn last_about(db: &Connection, about: Subject) -> Result<Option<Posit
     let (kind, id) = stored(about);
     let mut select =
         db.prepare_cached("SELECT max(position) FROM events WHERE subject_kind = $1 AND subject_id = $2")?;
-    Ok(select.query_row(params![kind, id], |row| row.get::<_, Option<i64>>(0))?.map(Position))
+    Ok(select.query_row(params![kind, id], |row| row.get::<Option<i64>>(0))?.map(Position))
 }
 
 fn told(actor: Actor) -> (String, Option<CustomerId>, Option<UserId>, Option<TokenId>) {

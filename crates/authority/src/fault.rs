@@ -93,7 +93,7 @@ pub enum Fault {
     Permit(#[from] WrongPermit),
     /// The database did not do it. Nothing was done.
     #[error("storage failed")]
-    Storage(#[from] rusqlite::Error),
+    Storage(#[from] crate::db::Error),
     /// The database cannot be written now. Nothing was done.
     #[error("storage is unavailable")]
     Unavailable,

@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use keygate_model::{Batch, Position, Record, Subject, id::Id};
-use rusqlite::Connection;
-
 use crate::{
     chain::{Head, SealSum},
-    customer, event,
+    customer,
+    db::Connection,
+    event,
     fault::Fault,
     invitation,
     keys::Keys,
@@ -18,6 +17,7 @@ use crate::{
     row::{self, Sealed},
     service, token, user,
 };
+use keygate_model::{Batch, Position, Record, Subject, id::Id};
 
 /// Where batches go.
 pub type Sink = Box<dyn FnMut(Batch) + Send>;
@@ -51,8 +51,8 @@ impl Feed {
         in_force: Arc<InForce>,
         mut sink: Sink,
     ) -> Result<Self, Fault> {
-        let data_version = data_version(db)?;
-        let snapshot = db.unchecked_transaction()?;
+        let data_version = db.version()?;
+        let snapshot = db.snapshot()?;
         let head = match Head::read(db, keys) {
             Err(Fault::Tampered { .. }) => None,
             head => Some(head?),
@@ -85,21 +85,20 @@ impl Feed {
             records.push(Record::Broken(Subject::None));
         }
         sink(Batch { position, records });
-        snapshot.commit()?;
+        drop(snapshot);
         Ok(Self { head: head.unwrap_or(Head::START), data_version, in_force, sink: Some(sink) })
     }
 
     /// Tells what has happened since the last call.
     pub(crate) fn catch_up(&mut self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
         let Some(sink) = &mut self.sink else { return Ok(()) };
-        let snapshot = db.unchecked_transaction()?;
+        let snapshot = db.snapshot()?;
         let told = continued(db, keys, &self.head).inspect_err(|fault| {
             if matches!(fault, Fault::Tampered { .. }) {
                 // What has happened cannot be known, so what is allowed cannot be told.
                 sink(Batch { position: self.head.position, records: vec![Record::Broken(Subject::None)] });
             }
         })?;
-        snapshot.commit()?;
         if let Some((head, records)) = told {
             let is_policy =
                 |record: &Record| matches!(record, Record::Policy(_) | Record::Broken(Subject::Policy(_)));
@@ -109,12 +108,13 @@ impl Feed {
             sink(Batch { position: head.position, records });
             self.head = head;
         }
+        drop(snapshot);
         Ok(())
     }
 
     /// The same, if another connection has written since the last call; that is cheap to ask.
     pub(crate) fn catch_up_if_changed(&mut self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
-        let data_version = data_version(db)?;
+        let data_version = db.version()?;
         if data_version == self.data_version {
             return Ok(());
         }
@@ -185,8 +185,4 @@ fn each<R: Sealed>(db: &Connection, keys: &Keys, tell: &mut Tell<'_>) -> Result<
             tell(told, None);
         }
     })
-}
-
-fn data_version(db: &Connection) -> Result<i64, Fault> {
-    Ok(db.pragma_query_value(None, "data_version", |row| row.get(0))?)
 }

@@ -2,16 +2,10 @@
 
 use std::time::Duration;
 
-use keygate_model::{
-    Action, Actor, AuthorizationId, CustomerId, Event, InvitationId, Permit, Position, Record, ServiceId,
-    Subject, Timestamp, UserId, authorization::Permission, customer::CustomerState, id, link::LinkCode,
-    token::Digest, user::Login,
-};
-use rusqlite::{Connection, Row as SqlRow, params};
-
 use crate::{
     authority::Authority,
     customer,
+    db::{self, Connection, Row as SqlRow, params},
     fault::Fault,
     keys::{Keys, Seal},
     origin::Origin,
@@ -20,6 +14,11 @@ use crate::{
     service,
     user::{self, Grant, NewUser},
     write::Write,
+};
+use keygate_model::{
+    Action, Actor, AuthorizationId, CustomerId, Event, InvitationId, Permit, Position, Record, ServiceId,
+    Subject, Timestamp, UserId, authorization::Permission, customer::CustomerState, id, link::LinkCode,
+    token::Digest, user::Login,
 };
 
 /// How long an invitation stands.
@@ -322,7 +321,7 @@ impl Sealed for Row {
     const TABLE: &'static str = "invitations";
     const COLUMNS: &'static str = COLUMNS;
 
-    fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
+    fn read(row: SqlRow<'_>, keys: &Keys) -> db::Result<(Self, bool)> {
         let email = Login::parse(row.get_ref(2)?.as_str()?).ok();
         let grants = serde_json::from_str(row.get_ref(5)?.as_str()?).ok();
         let word = row.get_ref(7)?.as_str()?;
@@ -331,7 +330,7 @@ impl Sealed for Row {
         let read = Self {
             id: InvitationId::from_bytes(row.get(0)?),
             customer: CustomerId::from_bytes(row.get(1)?),
-            email: email.or_else(|| Login::parse("unreadable").ok()).ok_or(rusqlite::Error::InvalidQuery)?,
+            email: email.or_else(|| Login::parse("unreadable").ok()).ok_or(db::Error::Unreadable)?,
             role: row.get(3)?,
             limited: row.get(4)?,
             grants: grants.unwrap_or_default(),

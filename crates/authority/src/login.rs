@@ -19,11 +19,10 @@ use keygate_model::{
     user::{Login, UserState},
 };
 
-use rusqlite::{Connection, OptionalExtension as _};
-
 use crate::{
     authority::Authority,
     customer,
+    db::{Connection, NONE},
     fault::{Fault, LoginRefusal},
     keys::Keys,
     password::{Password, PasswordHash, Place},
@@ -171,7 +170,8 @@ pub(crate) fn save_anybody(write: &mut Write<'_>) -> Result<(), Fault> {
 
 /// Somebody, whoever: read, and written back as they are, where an unknown login must cost what a known one does.
 fn anybody(db: &Connection, keys: &Keys) -> Result<Option<user::Row>, Fault> {
-    let id = db.query_row("SELECT id FROM users LIMIT 1", [], |row| row.get(0)).optional()?;
+    let mut select = db.prepare_cached("SELECT id FROM users LIMIT 1")?;
+    let id = select.query(NONE)?.next()?.map(|row| row.get(0)).transpose()?;
     // A row that fails its seal is left as it is, for the audit.
     Ok(id.and_then(|id| row::find(db, keys, UserId::from_bytes(id)).ok()))
 }

@@ -14,11 +14,11 @@ use keygate_model::{
     policy::{Api, ApiSource},
     record::PolicyRecord,
 };
-use rusqlite::{Connection, Row as SqlRow, params};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     authority::Authority,
+    db::{self, Connection, Row as SqlRow, params},
     fault::Fault,
     keys::{Keys, Seal},
     origin::Origin,
@@ -255,12 +255,12 @@ impl Sealed for Row {
     const TABLE: &'static str = "policies";
     const COLUMNS: &'static str = COLUMNS;
 
-    fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
+    fn read(row: SqlRow<'_>, keys: &Keys) -> db::Result<(Self, bool)> {
         let read = Self {
             id: PolicyId::from_bytes(row.get(0)?),
             name: row.get(1)?,
-            text: Some(row.get::<_, String>(2)?).filter(|text| !text.is_empty()),
-            retired: row.get::<_, String>(3)?.lines().map(str::to_owned).collect(),
+            text: Some(row.get::<String>(2)?).filter(|text| !text.is_empty()),
+            retired: row.get::<String>(3)?.lines().map(str::to_owned).collect(),
             created_at: Timestamp::from_micros(row.get(4)?),
             updated_at: Timestamp::from_micros(row.get(5)?),
             position: Position(row.get(6)?),

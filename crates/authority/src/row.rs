@@ -1,15 +1,14 @@
 //! Sealed rows: what customers, people, services and tokens have in common in the database (DESIGN §4).
 
-use keygate_model::{
-    Position, Record, Subject,
-    id::{Id, Noun},
-};
-use rusqlite::Connection;
-
 use crate::{
+    db::{self, Connection, NONE, Row as SqlRow},
     event,
     fault::Fault,
     keys::{Keys, Seal},
+};
+use keygate_model::{
+    Position, Record, Subject,
+    id::{Id, Noun},
 };
 
 /// A row that carries a seal over all of its columns, and the position of the last event about it.
@@ -23,7 +22,7 @@ pub(crate) trait Sealed: Sized {
     const COLUMNS: &'static str;
 
     /// Reads a row, and whether its seal is right.
-    fn read(row: &rusqlite::Row<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)>;
+    fn read(row: SqlRow<'_>, keys: &Keys) -> db::Result<(Self, bool)>;
     /// Its id.
     fn id(&self) -> Id<Self::Noun>;
     /// The last event about it.
@@ -62,20 +61,20 @@ pub(crate) fn walk<R: Sealed>(
     see: &mut dyn FnMut(Id<R::Noun>, Found<R>),
 ) -> Result<(), Fault> {
     let kind = <R::Noun as Noun>::NAME;
-    let mut last_events = db.prepare(
+    let mut last_events = db.prepare_walk(
         "SELECT subject_id, max(position) FROM events WHERE subject_kind = $1 AND subject_id IS NOT NULL
          GROUP BY subject_id ORDER BY subject_id",
     )?;
     let mut last_events = last_events.query([kind])?;
     let mut last: Option<([u8; 16], i64)> = None;
-    let mut select = db.prepare(&format!("SELECT {} FROM {} ORDER BY id", R::COLUMNS, R::TABLE))?;
-    let mut rows = select.query([])?;
+    let mut select = db.prepare_walk(&format!("SELECT {} FROM {} ORDER BY id", R::COLUMNS, R::TABLE))?;
+    let mut rows = select.query(NONE)?;
     // The seal is the last column.
     let mac_column = R::COLUMNS.matches(',').count();
     while let Some(row) = rows.next()? {
-        let mac = row.get::<_, [u8; 32]>(mac_column);
+        let mac = row.get::<[u8; 32]>(mac_column);
         let Ok(((row, sealed), mac)) = R::read(row, keys).and_then(|read| Ok((read, mac?))) else {
-            let id = Id::from_bytes(row.get(0).unwrap_or_default());
+            let id = Id::from_bytes(row.get(0).unwrap_or([0; 16]));
             see(id, Err(Fault::tampered(id)));
             continue;
         };

@@ -1,20 +1,19 @@
 //! Services: what access can be restricted to. For the purge API, cached sites with their domains and cache nodes.
 
-use keygate_model::{
-    Action, CustomerId, Event, Permit, Position, Record, ServiceId, Subject, Timestamp, id,
-    record::ServiceRecord, version::Versions,
-};
-use rusqlite::{Connection, Row as SqlRow, params};
-
 use crate::{
     authority::Authority,
     customer,
+    db::{self, Connection, Row as SqlRow, params},
     fault::Fault,
     keys::{Keys, Seal},
     origin::Origin,
     row::{self, Sealed},
     text,
     write::Write,
+};
+use keygate_model::{
+    Action, CustomerId, Event, Permit, Position, Record, ServiceId, Subject, Timestamp, id,
+    record::ServiceRecord, version::Versions,
 };
 
 mod read;
@@ -205,7 +204,7 @@ impl Row {
         )?;
         let taken = select
             .query_row(params![self.customer.to_bytes(), self.name, self.id.to_bytes()], |row| {
-                row.get::<_, bool>(0)
+                row.get::<bool>(0)
             })?;
         if taken { Err(Fault::Taken { noun: "service", what: self.name.clone() }) } else { Ok(()) }
     }
@@ -254,7 +253,7 @@ impl Sealed for Row {
     const TABLE: &'static str = "services";
     const COLUMNS: &'static str = COLUMNS;
 
-    fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
+    fn read(row: SqlRow<'_>, keys: &Keys) -> db::Result<(Self, bool)> {
         let words =
             |text: String| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect();
         let read = Self {
@@ -265,10 +264,10 @@ impl Sealed for Row {
             comment: row.get(4)?,
             domains: words(row.get(5)?),
             nodes: words(row.get(6)?),
-            versions: Versions::from_lines(&row.get::<_, String>(7)?).ok_or(rusqlite::Error::InvalidQuery)?,
+            versions: Versions::from_lines(&row.get::<String>(7)?).ok_or(db::Error::Unreadable)?,
             created_at: Timestamp::from_micros(row.get(8)?),
             updated_at: Timestamp::from_micros(row.get(9)?),
-            deleted_at: row.get::<_, Option<i64>>(10)?.map(Timestamp::from_micros),
+            deleted_at: row.get::<Option<i64>>(10)?.map(Timestamp::from_micros),
             position: Position(row.get(11)?),
         };
         let sealed = read.seal(keys).is(row.get_ref(12)?.as_blob().unwrap_or_default());

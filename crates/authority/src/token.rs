@@ -2,6 +2,16 @@
 
 use std::collections::HashSet;
 
+use crate::{
+    authority::Authority,
+    db::{self, Connection, Row as SqlRow, params},
+    fault::Fault,
+    keys::{Keys, Seal},
+    origin::Origin,
+    row::{self, Sealed},
+    usage,
+    write::Write,
+};
 use keygate_model::{
     Action, Actor, CustomerId, Digest, Event, Expiry, Permit, Position, Record, Secret, ServiceId, Services,
     Subject, Timestamp, TokenId, UserId,
@@ -9,17 +19,6 @@ use keygate_model::{
     id,
     record::{Owner, TokenRecord},
     token::{Brand, Kind},
-};
-use rusqlite::{Connection, Row as SqlRow, params};
-
-use crate::{
-    authority::Authority,
-    fault::Fault,
-    keys::{Keys, Seal},
-    origin::Origin,
-    row::{self, Sealed},
-    usage,
-    write::Write,
 };
 
 mod automation;
@@ -242,11 +241,11 @@ impl Sealed for Row {
     const TABLE: &'static str = "tokens";
     const COLUMNS: &'static str = COLUMNS;
 
-    fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
+    fn read(row: SqlRow<'_>, keys: &Keys) -> db::Result<(Self, bool)> {
         let services = read_services(row.get_ref(11)?.as_str()?);
         let expires: i64 = row.get(12)?;
-        let user = row.get::<_, Option<[u8; 16]>>(3)?.map(UserId::from_bytes);
-        let owner = match (user, row.get::<_, Option<String>>(4)?) {
+        let user = row.get::<Option<[u8; 16]>>(3)?.map(UserId::from_bytes);
+        let owner = match (user, row.get::<Option<String>>(4)?) {
             (Some(user), None) => Some(Owner::User(user)),
             (None, Some(role)) => Some(Owner::Customer { role }),
             // Both, or neither: not a row of ours.
@@ -258,8 +257,8 @@ impl Sealed for Row {
             digest: Digest::from_bytes(row.get(1)?),
             customer: CustomerId::from_bytes(row.get(2)?),
             owner: owner.unwrap_or(Owner::User(UserId::from_bits(0))),
-            creator: row.get::<_, Option<[u8; 16]>>(5)?.map(UserId::from_bytes),
-            parent: row.get::<_, Option<[u8; 16]>>(6)?.map(TokenId::from_bytes),
+            creator: row.get::<Option<[u8; 16]>>(5)?.map(UserId::from_bytes),
+            parent: row.get::<Option<[u8; 16]>>(6)?.map(TokenId::from_bytes),
             foreign: row.get(7)?,
             tls_access: row.get(8)?,
             name: row.get(9)?,

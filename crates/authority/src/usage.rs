@@ -1,11 +1,10 @@
 //! Marks of use: when, from where and by what a token was used last. Written in batches, off the request path.
 
+use crate::db::{Connection, params};
 use std::collections::HashMap;
 
-use keygate_model::{Timestamp, TokenId};
-use rusqlite::{Connection, params};
-
 use crate::fault::Fault;
+use keygate_model::{Timestamp, TokenId};
 
 /// The last use of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +22,7 @@ pub struct Mark {
 pub(crate) fn write(db: &Connection, marks: &[Mark]) -> Result<(), Fault> {
     let mut upsert = db.prepare_cached(
         "INSERT INTO marks (token_id, used_at, ip, user_agent) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (token_id) DO UPDATE SET used_at = $2, ip = $3, user_agent = $4 WHERE used_at <= $2",
+         ON CONFLICT (token_id) DO UPDATE SET used_at = $2, ip = $3, user_agent = $4 WHERE marks.used_at <= $2",
     )?;
     for mark in marks {
         upsert.execute(params![mark.token.to_bytes(), mark.at.micros(), mark.ip, mark.user_agent])?;

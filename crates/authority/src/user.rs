@@ -8,11 +8,11 @@ use keygate_model::{
     record::UserRecord,
     user::{Login, UserState},
 };
-use rusqlite::{Connection, Row as SqlRow, params};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     authority::Authority,
+    db::{self, Connection, Row as SqlRow, params},
     factor::{Factor, FactorState},
     fault::Fault,
     keys::{Keys, Seal},
@@ -128,7 +128,7 @@ impl Authority {
             let mut select = db.prepare_cached(
                 "SELECT max(used_at) FROM marks JOIN tokens ON tokens.id = marks.token_id WHERE tokens.user_id = $1",
             )?;
-            let mut last = |user: UserId| select.query_row([user.to_bytes()], |row| row.get::<_, Option<i64>>(0));
+            let mut last = |user: UserId| select.query_row([user.to_bytes()], |row| row.get::<Option<i64>>(0));
             people.into_iter().map(|user| Ok(last(user)?.map(Timestamp::from_micros))).collect()
         })
         .await
@@ -244,18 +244,18 @@ impl Sealed for Row {
     const TABLE: &'static str = "users";
     const COLUMNS: &'static str = COLUMNS;
 
-    fn read(row: &SqlRow<'_>, keys: &Keys) -> rusqlite::Result<(Self, bool)> {
+    fn read(row: SqlRow<'_>, keys: &Keys) -> db::Result<(Self, bool)> {
         let login_text: String = row.get(2)?;
         let login = Login::parse(&login_text).ok().filter(|login| login.as_str() == login_text);
-        let state = UserState::of(&row.get::<_, String>(5)?);
-        let factor_state = FactorState::of(&row.get::<_, String>(7)?);
+        let state = UserState::of(&row.get::<String>(5)?);
+        let factor_state = FactorState::of(&row.get::<String>(7)?);
         let recovery: String = row.get(13)?;
         let grants = serde_json::from_str(row.get_ref(18)?.as_str()?).ok();
         let known = login.is_some() && state.is_some() && factor_state.is_some() && grants.is_some();
         let read = Self {
             id: UserId::from_bytes(row.get(0)?),
             customer: CustomerId::from_bytes(row.get(1)?),
-            login: login.or_else(|| Login::parse("unreadable").ok()).ok_or(rusqlite::Error::InvalidQuery)?,
+            login: login.or_else(|| Login::parse("unreadable").ok()).ok_or(db::Error::Unreadable)?,
             name: row.get(3)?,
             role: row.get(4)?,
             state: state.unwrap_or(UserState::Locked),

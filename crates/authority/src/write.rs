@@ -8,31 +8,46 @@
 use std::{
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        atomic::{AtomicU8, Ordering},
+        mpsc::{Sender, channel},
     },
     thread,
     time::Duration,
 };
 
 use keygate_model::{Actor, Event, Position};
-use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::{
     chain::Head,
+    db::{Connection, Db, Sync},
     fault::Fault,
     feed::Feed,
     keys::Keys,
     origin::Origin,
-    usage::{self, Mark},
+    usage::Mark,
     vitals::Vitals,
 };
 
-/// How many waiting changes one transaction takes at most.
-const BATCH_MAX: usize = 128;
+mod desk;
 
-/// How often the writer looks whether another process has changed the database.
-const LOOK_AROUND: Duration = Duration::from_millis(50);
+/// The writer's connection, and how to get another.
+pub(crate) struct Opened {
+    pub(crate) db: Connection,
+    pub(crate) place: Db,
+    pub(crate) sync: Sync,
+}
+
+/// How long whoever asked for a change is let wait for its outcome. The change itself is not broken off.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much longer for each thing, where a change is about many.
+const PATIENCE_EACH: Duration = Duration::from_millis(10);
+
+/// Where a change stands that somebody waits for.
+const WAITING: u8 = 0;
+const BEGUN: u8 = 1;
+const GIVEN_UP: u8 = 2;
 
 /// A change in progress. Dropping it undoes it.
 pub(crate) struct Write<'t> {
@@ -144,30 +159,40 @@ pub(crate) struct Writer {
 impl Writer {
     /// Starts the writer on its own thread.
     pub(crate) fn start(
-        db: Connection,
+        opened: Opened,
         keys: Arc<Keys>,
         feed: Feed,
         vitals: Arc<Vitals>,
     ) -> Result<Self, Fault> {
         let (jobs, inbox) = channel();
         let name = "keygate-writer".to_owned();
-        let run = move || Desk { db, keys, feed, owes: false, vitals }.run(&inbox);
+        let run = move || {
+            let Opened { db, place, sync } = opened;
+            desk::Desk { db, place, sync, keys, feed, owes: false, vitals, look_again: Duration::ZERO }
+                .run(&inbox);
+        };
         let thread = thread::Builder::new().name(name).spawn(run).map_err(|_| Fault::Stopped)?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
-    /// Makes a change. Returns when it is on the disk and known to the gates of this process.
+    /// Makes a change. Returns when it is on the disk and known to the gates of this process; after a while without an
+    /// outcome, with what is known by then: nothing was done where it had not begun, else nobody can tell yet. `things` is
+    /// how many things it is about, beside the one that every change is about.
     pub(crate) async fn change<T: Send + 'static>(
         &self,
         actor: Actor,
         origin: &Origin,
+        things: usize,
         verb: impl FnOnce(Write<'_>) -> Result<Committed<T>, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let (reply, outcome) = oneshot::channel();
         let origin = origin.clone();
+        let stage = Arc::new(AtomicU8::new(WAITING));
+        let begins = Arc::clone(&stage);
         let job = move |desk: Option<Desktop<'_>>| -> Answer {
-            let done =
-                desk.ok_or(Fault::Unavailable).and_then(|desk| in_savepoint(desk, actor, &origin, verb));
+            let wanted = begins.compare_exchange(WAITING, BEGUN, Ordering::AcqRel, Ordering::Acquire).is_ok();
+            let desk = desk.filter(|_| wanted).ok_or(Fault::Unavailable);
+            let done = desk.and_then(|desk| in_part(desk, actor, &origin, verb));
             Box::new(move |fate| {
                 let answer = done.and_then(|value| match fate {
                     Fate::Done => Ok(value),
@@ -179,7 +204,15 @@ impl Writer {
             })
         };
         self.send(Message::Change(Box::new(job)))?;
-        outcome.await.map_err(|_| Fault::OutcomeUnknown)?
+        let patience = PATIENCE + PATIENCE_EACH * u32::try_from(things).unwrap_or(u32::MAX);
+        match tokio::time::timeout(patience, outcome).await {
+            Ok(outcome) => outcome.map_err(|_| Fault::OutcomeUnknown)?,
+            Err(_) => {
+                let given_up =
+                    stage.compare_exchange(WAITING, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok();
+                Err(if given_up { Fault::Unavailable } else { Fault::OutcomeUnknown })
+            }
+        }
     }
 
     /// Writes marks of use. They are no change: nothing decides by them, and no event tells of them.
@@ -206,7 +239,7 @@ impl Drop for Writer {
 }
 
 /// Runs a verb so that a refusal leaves nothing of it behind, and the others of the transaction untouched.
-fn in_savepoint<T>(
+fn in_part<T>(
     desk: Desktop<'_>,
     actor: Actor,
     origin: &Origin,
@@ -214,148 +247,13 @@ fn in_savepoint<T>(
 ) -> Result<T, Fault> {
     let Desktop { db, keys, head } = desk;
     let before = *head;
-    db.execute_batch("SAVEPOINT change")?;
+    db.begin_part()?;
     let done = verb(Write { db, keys, head: &mut *head, actor, origin });
-    let end = if done.is_ok() { "RELEASE change" } else { "ROLLBACK TO change; RELEASE change" };
-    let ended = db.execute_batch(end);
+    let ended = db.end_part(done.is_ok());
     if done.is_err() || ended.is_err() {
         *head = before;
     }
     let Committed(value) = done?;
     ended?;
     Ok(value)
-}
-
-/// What the writer's thread works on.
-struct Desk {
-    db: Connection,
-    keys: Arc<Keys>,
-    feed: Feed,
-    /// Whether the feed could not be read when it was last tried: then it is read whether somebody else has written or not.
-    owes: bool,
-    vitals: Arc<Vitals>,
-}
-
-impl Desk {
-    fn run(mut self, inbox: &Receiver<Message>) {
-        loop {
-            match inbox.recv_timeout(LOOK_AROUND) {
-                Ok(first) => self.work(first, inbox),
-                Err(RecvTimeoutError::Timeout) => self.look_around(),
-                Err(RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    }
-
-    /// Takes `first` and whatever else waits, and settles it all with one commit.
-    fn work(&mut self, first: Message, inbox: &Receiver<Message>) {
-        let mut answers: Vec<Answer> = Vec::new();
-        let fate = match self.fill(&mut answers, first, inbox) {
-            Ok(()) => self.settle(),
-            Err(fault) => {
-                tracing::error!(error = ?fault, waiting = answers.len(), "a transaction failed: nothing of it was done");
-                self.vitals.store_failed();
-                self.roll_back();
-                // Whoever keeps us from writing may have written, and a gate hears of that whether we can write or not.
-                self.look_around();
-                Fate::NotDone
-            }
-        };
-        for answer in answers {
-            answer(fate);
-        }
-    }
-
-    /// Begins a transaction and runs the waiting jobs in it.
-    fn fill(
-        &self,
-        answers: &mut Vec<Answer>,
-        first: Message,
-        inbox: &Receiver<Message>,
-    ) -> Result<(), Fault> {
-        let begun = self.db.execute_batch("BEGIN IMMEDIATE").map_err(Fault::from);
-        let mut head = match begun.and_then(|()| Head::read(&self.db, &self.keys)) {
-            Ok(head) => head,
-            Err(fault) => {
-                // Whoever waits behind it has waited as long: each gets an answer now, none a turn of its own to wait.
-                let waiting = std::iter::once(first).chain(inbox.try_iter());
-                answers.extend(waiting.map(|message| self.run_one(message, None)));
-                return Err(fault);
-            }
-        };
-        let before = head;
-        let mut next = Some(first);
-        while let Some(message) = next {
-            answers.push(self.run_one(message, Some(&mut head)));
-            if self.db.is_autocommit() {
-                // A full disk makes SQLite undo the whole transaction: what follows would stand outside of any.
-                return Err(Fault::Unavailable);
-            }
-            next = if answers.len() < BATCH_MAX { inbox.try_recv().ok() } else { None };
-        }
-        if head == before { Ok(()) } else { head.save(&self.db, &self.keys) }
-    }
-
-    fn run_one(&self, message: Message, head: Option<&mut Head>) -> Answer {
-        match message {
-            Message::Change(job) => job(head.map(|head| Desktop { db: &self.db, keys: &self.keys, head })),
-            Message::Marks(marks, reply) => {
-                let written =
-                    if head.is_some() { usage::write(&self.db, &marks) } else { Err(Fault::Unavailable) };
-                Box::new(move |fate| {
-                    let done = written.and(if fate == Fate::Done { Ok(()) } else { Err(Fault::Unavailable) });
-                    drop(reply.send(done));
-                })
-            }
-        }
-    }
-
-    /// Commits, and carries the change to the gates before anybody is told of it.
-    fn settle(&mut self) -> Fate {
-        if let Err(fault) = self.db.execute_batch("COMMIT") {
-            tracing::error!(error = ?fault, "a commit failed; whether it is on the disk is not known");
-            self.vitals.store_failed();
-            self.roll_back();
-            return Fate::Unknown;
-        }
-        self.owes = true;
-        match self.read_feed() {
-            Ok(()) => Fate::Done,
-            Err(fault) => {
-                tracing::error!(error = ?fault, "committed, but the feed could not be read: gates do not know yet");
-                Fate::Unknown
-            }
-        }
-    }
-
-    fn roll_back(&self) {
-        if !self.db.is_autocommit()
-            && let Err(fault) = self.db.execute_batch("ROLLBACK")
-        {
-            tracing::error!(error = ?fault, "a transaction could not be rolled back");
-        }
-    }
-
-    /// Carries what another process has committed to the gates of this one.
-    fn look_around(&mut self) {
-        if let Err(fault) = self.read_feed() {
-            tracing::error!(error = ?fault, "the feed could not be read; gates stay where they are");
-        }
-    }
-
-    /// Reads what is owed; else, what another connection may have written.
-    fn read_feed(&mut self) -> Result<(), Fault> {
-        let since = self.vitals.now();
-        let read = if self.owes {
-            self.feed.catch_up(&self.db, &self.keys)
-        } else {
-            self.feed.catch_up_if_changed(&self.db, &self.keys)
-        };
-        self.owes = read.is_err();
-        match &read {
-            Ok(()) => self.vitals.looked(since),
-            Err(_) => self.vitals.store_failed(),
-        }
-        read
-    }
 }

@@ -4,6 +4,7 @@ mod audit;
 mod automation_token;
 pub(crate) mod client;
 mod customer;
+mod db;
 mod demo;
 mod doctor;
 mod event;
@@ -11,6 +12,7 @@ mod explain;
 mod import;
 mod login;
 mod manual;
+mod migrate;
 mod output;
 mod policy;
 mod proxy;
@@ -24,7 +26,7 @@ mod whoami;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
-use keygate_authority::{Authority, Origin, Settings};
+use keygate_authority::{Authority, Origin, Settings, db::Db};
 
 use crate::{
     config,
@@ -89,6 +91,12 @@ enum Command {
     /// Tokens that belong to the account and not to a person
     #[command(subcommand)]
     AutomationToken(automation_token::Command),
+    /// Bring the schema of a PostgreSQL database up to date, and say who may use it
+    #[command(after_help = migrate::EXAMPLES)]
+    Migrate(migrate::Migrate),
+    /// The database as a whole
+    #[command(subcommand)]
+    Db(db::Command),
     /// The audit log, over the API
     #[command(subcommand)]
     Event(event::Command),
@@ -110,9 +118,15 @@ enum Command {
 #[derive(Args)]
 struct Database {
     /// The database, of a stopped or a running server
-    #[arg(long, env = "KEYGATE_DB", value_name = "sqlite:PATH", default_value = "sqlite:keygate.db")]
+    #[arg(
+        long,
+        env = "KEYGATE_DB",
+        value_name = "ADDRESS",
+        default_value = "sqlite:keygate.db",
+        hide_env_values = true
+    )]
     db: String,
-    /// The key file [default: PATH.key, beside the database]
+    /// The key file [default: PATH.key beside a file, else keygate.key]
     #[arg(long, env = "KEYGATE_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// The policy of the server, if it has one of its own: its roles and scopes are those there are
@@ -148,6 +162,11 @@ impl Database {
     }
 }
 
+/// The database that an address names.
+fn database(address: &str) -> anyhow::Result<Db> {
+    address.parse().map_err(anyhow::Error::msg)
+}
+
 fn settings(
     db: &str,
     key_file: Option<&PathBuf>,
@@ -155,7 +174,7 @@ fn settings(
     rng: &Rng,
 ) -> anyhow::Result<Settings> {
     let policy = Arc::new(config::policy(policy)?);
-    let mut settings = Settings::new(&config::sqlite_path(db)?, policy, rng.bytes()?);
+    let mut settings = Settings::new(database(db)?, policy, rng.bytes()?);
     if let Some(key) = key_file {
         settings.key.clone_from(key);
     }
@@ -186,6 +205,8 @@ impl Command {
             Self::Service(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Migrate(migrate) => migrate.run(),
+            Self::Db(command) => command.run(),
             Self::Login(login) => login.run(),
             Self::Logout(logout) => logout.run(),
             Self::Whoami(whoami) => whoami.run(),

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use keygate_model::{Networks, Policy, policy::OWN_POLICY};
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ use crate::{quota::Limits, ways::Way};
 pub struct File {
     /// Where to listen.
     pub listen: Option<SocketAddr>,
-    /// The database, `sqlite:PATH`.
+    /// The database, `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
     pub db: Option<String>,
     /// The key file; beside the database unless said.
     pub key_file: Option<PathBuf>,
@@ -140,19 +140,6 @@ impl File {
             burst: self.login.failures_burst.unwrap_or(default.burst).max(1),
             refill: self.login.failure_forgiven_seconds.map_or(default.refill, Duration::from_secs),
         }
-    }
-}
-
-/// The path in `sqlite:PATH`.
-///
-/// # Errors
-/// Another kind of database, or no path.
-pub fn sqlite_path(db: &str) -> anyhow::Result<PathBuf> {
-    match db.split_once(':') {
-        Some(("sqlite", path)) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => bail!(
-            "The database {db:?} cannot be opened: write it as sqlite:PATH, for example sqlite:keygate.db"
-        ),
     }
 }
 

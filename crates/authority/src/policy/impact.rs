@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use keygate_model::{CustomerId, Policy, Timestamp, TokenId, policy::Access};
-use rusqlite::Connection;
-
 use super::{all, compiled, sources};
-use crate::{authority::Authority, fault::Fault};
+use crate::{authority::Authority, db::Connection, fault::Fault};
+use keygate_model::{CustomerId, Policy, Timestamp, TokenId, policy::Access};
 
 /// What a policy would change.
 #[derive(Clone, Debug, Default)]
@@ -153,7 +151,7 @@ fn reach(policy: &Policy, name: &str, (scope, role, customer): &Kind) -> BTreeSe
 
 /// The living tokens, by what they reach. Read without their seals: this is advice, and decides nothing.
 fn living(db: &Connection, now: Timestamp) -> Result<HashMap<Kind, Vec<Living>>, Fault> {
-    let mut select = db.prepare(
+    let mut select = db.prepare_walk(
         "SELECT t.scope, coalesce(t.role, u.role), t.customer_id, t.id, t.name, m.used_at FROM tokens t
          LEFT JOIN users u ON u.id = t.user_id LEFT JOIN marks m ON m.token_id = t.id
          WHERE t.revoked_at = $1 AND t.expires_at > $2",
@@ -162,7 +160,7 @@ fn living(db: &Connection, now: Timestamp) -> Result<HashMap<Kind, Vec<Living>>,
     let mut kinds: HashMap<Kind, Vec<Living>> = HashMap::new();
     while let Some(row) = rows.next()? {
         let kind = (row.get(0)?, row.get(1)?, CustomerId::from_bytes(row.get(2)?));
-        let used_at = row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros);
+        let used_at = row.get::<Option<i64>>(5)?.map(Timestamp::from_micros);
         kinds.entry(kind).or_default().push((TokenId::from_bytes(row.get(3)?), row.get(4)?, used_at));
     }
     Ok(kinds)

@@ -7,13 +7,13 @@ use keygate_model::{
     record::Owner,
     user::UserState,
 };
-use rusqlite::params;
 use sha2::{Digest as _, Sha256};
 
 use super::{Issued, Minted, Row, living_automation, living_of};
 use crate::{
     authority::Authority,
     customer,
+    db::params,
     fault::{Fault, LoginRefusal},
     login::{self, Attempt, Door, Judged},
     origin::Origin,
@@ -355,7 +355,7 @@ fn remember(
     let mut rows = select.query(params![owner, idempotency.key])?;
     if let Some(row) = rows.next()? {
         let token = keygate_model::TokenId::from_bytes(row.get(1)?).to_string();
-        let same = row.get::<_, [u8; 32]>(0)? == idempotency.request;
+        let same = row.get::<[u8; 32]>(0)? == idempotency.request;
         return Err(if same { Fault::IdempotencyReplayed { token } } else { Fault::IdempotencyMismatch });
     }
     let mut insert = write.db().prepare_cached(

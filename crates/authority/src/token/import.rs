@@ -90,7 +90,7 @@ impl Authority {
         permit.is_the_operators()?;
         permit.proves(Action::AUTOMATION_TOKEN_CREATE)?;
         let (permit, policy, count) = (*permit, self.policy_handle(), imports.len());
-        let imported = self.change(permit.actor(), origin, move |mut write| {
+        let imported = self.change_many(count, permit.actor(), origin, move |mut write| {
             let (mut events, mut seen) = (Vec::with_capacity(count), HashMap::with_capacity(count));
             for (nth, import) in imports.into_iter().enumerate() {
                 // Of two in one list the second is looked for here: the row of the first is ahead of its event.

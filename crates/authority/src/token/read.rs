@@ -3,10 +3,9 @@
 use keygate_model::{Action, Digest, Permit, Timestamp, TokenId, UserId, record::Owner};
 
 use super::{COLUMNS, NEVER, Row, Used, find_for};
-use rusqlite::{Connection, params};
-
 use crate::{
     authority::Authority,
+    db::{Connection, params},
     fault::Fault,
     keys::Keys,
     row::{self, Sealed as _},

@@ -1,14 +1,20 @@
 //! Service authorisations: what a person who is limited to services may do on each (CONTRACT §17). Kept in the person's
 //! own row, so that what they may do is sealed and told as one thing.
 
+use super::{Grant, Row, find_in, of_customer};
+use crate::{
+    authority::Authority,
+    db::{Connection, params},
+    fault::Fault,
+    keys::Keys,
+    origin::Origin,
+    row, service,
+    write::Write,
+};
 use keygate_model::{
     Action, AuthorizationId, Event, Permit, ServiceId, UserId, authorization::Permission, event::Granted,
     user::UserState,
 };
-use rusqlite::{Connection, params};
-
-use super::{Grant, Row, find_in, of_customer};
-use crate::{authority::Authority, fault::Fault, keys::Keys, origin::Origin, row, service, write::Write};
 
 /// The most services that one person is given one by one.
 const GRANTS_MAX: usize = 500;

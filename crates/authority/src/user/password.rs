@@ -13,6 +13,7 @@ use super::{Row, acting_user, find_by_login};
 use crate::{
     authority::Authority,
     customer,
+    db::Connection,
     fault::{Fault, LoginRefusal},
     login::{self, Attempt, Door, Judged},
     origin::Origin,
@@ -187,11 +188,7 @@ fn link_invalid() -> Fault {
     )
 }
 
-fn find_by_reset(
-    db: &rusqlite::Connection,
-    keys: &crate::keys::Keys,
-    digest: Digest,
-) -> Result<Option<Row>, Fault> {
+fn find_by_reset(db: &Connection, keys: &crate::keys::Keys, digest: Digest) -> Result<Option<Row>, Fault> {
     let mut select = db.prepare_cached("SELECT id FROM users WHERE reset = $1")?;
     let mut rows = select.query([digest.bytes()])?;
     let Some(found) = rows.next()? else { return Ok(None) };

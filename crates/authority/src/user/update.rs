@@ -4,13 +4,13 @@ use keygate_model::{
     Action, ActionSet, Actor, CustomerId, Event, Permit, Policy, UserId, policy,
     user::{Login, UserState},
 };
-use rusqlite::params;
 use serde_json::{Value, json};
 
 use super::{Row, acting_user, find_by_login, find_in};
 use crate::{
     authority::Authority,
     change, customer,
+    db::params,
     factor::Factor,
     fault::Fault,
     origin::Origin,

@@ -1,4 +1,4 @@
-//! The house that every contract is tried in: a database in a directory of its own, a clock that stands, chance that
+//! The house that every contract is tried in: a database of its own, a clock that stands, chance that
 //! counts, and a sink that remembers what it was told.
 
 use std::{
@@ -34,6 +34,8 @@ use keygate_model::{
     user::{Login, UserState},
 };
 
+use crate::store::Store;
+
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 pub(crate) static POLICY: LazyLock<Arc<Policy>> =
@@ -63,6 +65,7 @@ pub(crate) struct House {
 /// What outlives a restart. Its directory goes with the last house on it.
 pub(crate) struct Ground {
     pub(crate) dir: PathBuf,
+    pub(crate) store: Store,
     draws: AtomicU64,
     limits: LoginLimits,
 }
@@ -92,7 +95,8 @@ impl House {
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir(&dir).expect("a directory of its own");
         let limits = LoginLimits { burst, refill: Duration::from_secs(60) };
-        Self::on(Arc::new(Ground { dir, draws: AtomicU64::new(0), limits }))
+        let store = Store::new(&dir);
+        Self::on(Arc::new(Ground { dir, store, draws: AtomicU64::new(0), limits }))
     }
 
     /// Stops, and starts again on the same ground. What was told before is forgotten.
@@ -245,7 +249,8 @@ impl House {
 
 impl Ground {
     pub(crate) fn settings(&self) -> Settings {
-        let mut settings = Settings::new(&self.dir.join("keygate.db"), Arc::clone(&POLICY), [7; 32]);
+        let mut settings = Settings::new(self.store.db(), Arc::clone(&POLICY), [7; 32]);
+        settings.key = self.dir.join("keygate.db.key");
         settings.login_limits = self.limits;
         settings.hashing = (2, 128);
         settings

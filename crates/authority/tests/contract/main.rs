@@ -1,5 +1,5 @@
-//! What the authority promises, tried through its public face on a real database. One file a noun; `planted` alone knows
-//! that the database is SQLite.
+//! What the authority promises, tried through its public face on SQLite, and by `tests/postgres` on PostgreSQL. One file a
+//! noun; `store` and `planted` alone know which database it is.
 
 mod ask;
 mod authorization;
@@ -18,6 +18,7 @@ mod order;
 mod password;
 mod planted;
 mod service;
+mod store;
 mod sudo;
 mod token;
 mod user;

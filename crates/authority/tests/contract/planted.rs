@@ -15,7 +15,7 @@ mod token;
 
 /// A connection like an intruder's: no foreign keys, nothing in the way.
 fn intruder(house: &House) -> Connection {
-    let db = Connection::open(house.ground.settings().db).expect("the database");
+    let db = Connection::open(house.ground.store.path()).expect("the database");
     db.pragma_update(None, "foreign_keys", false).expect("a pragma");
     db.busy_timeout(std::time::Duration::from_secs(5)).expect("patience");
     db

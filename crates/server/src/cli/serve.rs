@@ -22,10 +22,10 @@ pub(super) struct Serve {
     /// Where to listen [default: 127.0.0.1:8080]
     #[arg(long, env = "KEYGATE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// The database [default: sqlite:keygate.db]
-    #[arg(long, env = "KEYGATE_DB", value_name = "sqlite:PATH")]
+    /// The database, sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:keygate.db]
+    #[arg(long, env = "KEYGATE_DB", value_name = "ADDRESS", hide_env_values = true)]
     db: Option<String>,
-    /// The key file; made at the first start [default: PATH.key, beside the database]
+    /// The key file; made at the first start [default: PATH.key beside a file, else keygate.key]
     #[arg(long, env = "KEYGATE_KEY_FILE", value_name = "FILE")]
     key_file: Option<PathBuf>,
     /// A policy in the place of Keygate's own: the same file with further roles and scopes

@@ -83,7 +83,7 @@ async fn a_chain_made_anew_does_not_fit_the_head() {
     for name in ["a", "b", "c", "d", "e"] {
         other.service(customer, name).await;
     }
-    let path = other.ground.settings().db;
+    let path = other.ground.store.path();
     db.execute("ATTACH $1 AS other", [path.to_str().unwrap()]).unwrap();
     db.execute_batch("DELETE FROM main.events; INSERT INTO main.events SELECT * FROM other.events").unwrap();
     let bad = findings(&house).await;

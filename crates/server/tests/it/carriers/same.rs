@@ -33,7 +33,46 @@ async fn secrets(house: &House) -> Vec<Vec<u8>> {
     secrets
 }
 
+/// A request in which nothing is odd: what is decided is who asks.
+fn plain(draw: &mut Draw, secrets: &[Vec<u8>], project: &str) -> Arriving {
+    let (method, path) = draw.pick(&[
+        ("GET", "/orders/1"),
+        ("GET", "/orders/admin"),
+        ("POST", "/orders"),
+        ("POST", project),
+        ("POST", "/projects/nobody/orders"),
+        ("DELETE", "/orders/1"),
+    ]);
+    let credentials = vec![("fastly-key", draw.pick(secrets))];
+    Arriving { host: HOST.to_owned(), method, target: path.to_owned(), credentials }
+}
+
+/// None, one, or two of them, by any carrier.
+fn credentials(draw: &mut Draw, secrets: &[Vec<u8>]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut credentials = Vec::new();
+    let secret = draw.pick(secrets);
+    let bearer = |secret: &[u8], scheme: &str| [scheme.as_bytes(), secret].concat();
+    match draw.below(12) {
+        0 => {}
+        1..6 => credentials.push(("fastly-key", secret)),
+        6..10 => credentials
+            .push(("authorization", bearer(&secret, draw.pick(&["Bearer ", "bearer ", "BEARER "])))),
+        10 => {
+            credentials.push(("authorization", bearer(&secret, draw.pick(&["Basic ", "Bearer", "Token "]))))
+        }
+        _ => {
+            credentials.push(("fastly-key", secret.clone()));
+            credentials
+                .push((draw.pick(&["fastly-key", "authorization"]), bearer(&draw.pick(secrets), "Bearer ")));
+        }
+    }
+    credentials
+}
+
 fn arriving(draw: &mut Draw, secrets: &[Vec<u8>], project: &str) -> Arriving {
+    if draw.below(2) == 0 {
+        return plain(draw, secrets, project);
+    }
     let hosts = [
         HOST,
         HOST,
@@ -71,36 +110,7 @@ fn arriving(draw: &mut Draw, secrets: &[Vec<u8>], project: &str) -> Arriving {
     let queries =
         ["", "", "", "?a=b", "?q=kgu_0123456789012345678901234567890123456789012345678", "?", "?a=%2e%2e"];
     let host = if draw.below(8) == 0 { draw.pick(&odd_hosts) } else { draw.pick(&hosts) };
-    let mut credentials = Vec::new();
-    let secret = draw.pick(secrets);
-    let bearer = |secret: &[u8], scheme: &str| [scheme.as_bytes(), secret].concat();
-    match draw.below(12) {
-        0 => {}
-        1..6 => credentials.push(("fastly-key", secret)),
-        6..10 => credentials
-            .push(("authorization", bearer(&secret, draw.pick(&["Bearer ", "bearer ", "BEARER "])))),
-        10 => {
-            credentials.push(("authorization", bearer(&secret, draw.pick(&["Basic ", "Bearer", "Token "]))))
-        }
-        _ => {
-            credentials.push(("fastly-key", secret.clone()));
-            credentials
-                .push((draw.pick(&["fastly-key", "authorization"]), bearer(&draw.pick(secrets), "Bearer ")));
-        }
-    }
-    if draw.below(2) == 0 {
-        // Nothing odd about it: what is decided is who asks.
-        let (method, path) = draw.pick(&[
-            ("GET", "/orders/1"),
-            ("GET", "/orders/admin"),
-            ("POST", "/orders"),
-            ("POST", project),
-            ("POST", "/projects/nobody/orders"),
-            ("DELETE", "/orders/1"),
-        ]);
-        let credentials = vec![("fastly-key", draw.pick(secrets))];
-        return Arriving { host: HOST.to_owned(), method, target: path.to_owned(), credentials };
-    }
+    let credentials = credentials(draw, secrets);
     Arriving {
         host: host.to_owned(),
         method: draw.pick(&["GET", "GET", "GET", "HEAD", "POST", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]),

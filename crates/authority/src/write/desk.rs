@@ -1,0 +1,202 @@
+//! The writer's thread: takes what waits, and settles it with one commit.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::Duration,
+};
+
+use super::{Answer, Desktop, Fate, Message};
+use crate::{
+    chain::Head,
+    db::{self, Connection, Db, Sync},
+    fault::Fault,
+    feed::Feed,
+    keys::Keys,
+    usage::{self, Mark},
+    vitals::Vitals,
+};
+
+/// How many waiting changes one transaction takes at most.
+const BATCH_MAX: usize = 128;
+
+/// How often the writer looks whether another process has changed the database: a file is asked for less than a server,
+/// which other nodes write to all the time.
+const LOOK_AROUND: Duration = Duration::from_millis(50);
+const LOOK_AROUND_SHARED: Duration = Duration::from_millis(20);
+
+/// How long to wait between two tries to find a server again.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What the writer's thread works on.
+pub(super) struct Desk {
+    pub(super) db: Connection,
+    pub(super) place: Db,
+    pub(super) sync: Sync,
+    pub(super) keys: Arc<Keys>,
+    pub(super) feed: Feed,
+    /// Whether the feed could not be read when it was last tried: then it is read whether somebody else has written or not.
+    pub(super) owes: bool,
+    pub(super) vitals: Arc<Vitals>,
+    /// Until when a server that was lost is not looked for again, since the start.
+    pub(super) look_again: Duration,
+}
+
+impl Desk {
+    pub(super) fn run(mut self, inbox: &Receiver<Message>) {
+        let look_around = if self.place.is_shared() { LOOK_AROUND_SHARED } else { LOOK_AROUND };
+        loop {
+            match inbox.recv_timeout(look_around) {
+                Ok(first) => self.work(first, inbox),
+                Err(RecvTimeoutError::Timeout) => self.look_around(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Takes `first` and whatever else waits, and settles it all with one commit.
+    fn work(&mut self, first: Message, inbox: &Receiver<Message>) {
+        let mut answers: Vec<Answer> = Vec::new();
+        self.find_again();
+        let fate = match self.fill(&mut answers, first, inbox) {
+            Ok(()) => self.settle(),
+            Err(fault) => {
+                tracing::error!(error = ?fault, waiting = answers.len(), "a transaction failed: nothing of it was done");
+                self.vitals.store_failed();
+                self.roll_back();
+                // Whoever keeps us from writing may have written, and a gate hears of that whether we can write or not.
+                self.look_around();
+                Fate::NotDone
+            }
+        };
+        for answer in answers {
+            answer(fate);
+        }
+    }
+
+    /// Begins a transaction and runs the waiting jobs in it.
+    fn fill(
+        &self,
+        answers: &mut Vec<Answer>,
+        first: Message,
+        inbox: &Receiver<Message>,
+    ) -> Result<(), Fault> {
+        let begun = self.db.begin().map_err(Fault::from);
+        let mut head = match begun.and_then(|()| Head::read(&self.db, &self.keys)) {
+            Ok(head) => head,
+            Err(fault) => {
+                // Whoever waits behind it has waited as long: each gets an answer now, none a turn of its own to wait.
+                let waiting = std::iter::once(first).chain(inbox.try_iter());
+                answers.extend(waiting.map(|message| self.run_one(message, None)));
+                return Err(fault);
+            }
+        };
+        let before = head;
+        let mut next = Some(first);
+        while let Some(message) = next {
+            answers.push(self.run_one(message, Some(&mut head)));
+            if !self.db.is_busy() {
+                // A full disk makes SQLite undo the whole transaction, and a server may be gone: what follows would stand
+                // outside of any.
+                return Err(Fault::Unavailable);
+            }
+            next = if answers.len() < BATCH_MAX { inbox.try_recv().ok() } else { None };
+        }
+        if head == before { Ok(()) } else { head.save(&self.db, &self.keys) }
+    }
+
+    fn run_one(&self, message: Message, head: Option<&mut Head>) -> Answer {
+        match message {
+            Message::Change(job) => job(head.map(|head| Desktop { db: &self.db, keys: &self.keys, head })),
+            Message::Marks(marks, reply) => {
+                let written = if head.is_some() { self.mark(&marks) } else { Err(Fault::Unavailable) };
+                Box::new(move |fate| {
+                    let done = written.and(if fate == Fate::Done { Ok(()) } else { Err(Fault::Unavailable) });
+                    drop(reply.send(done));
+                })
+            }
+        }
+    }
+
+    /// Commits, and carries the change to the gates before anybody is told of it.
+    fn settle(&mut self) -> Fate {
+        if let Err(error) = self.db.commit() {
+            let fate = if error.is_undone() { Fate::NotDone } else { Fate::Unknown };
+            tracing::error!(%error, ?fate, "a commit failed");
+            self.vitals.store_failed();
+            self.roll_back();
+            return fate;
+        }
+        self.owes = true;
+        match self.read_feed() {
+            Ok(()) => Fate::Done,
+            Err(fault) => {
+                tracing::error!(error = ?fault, "committed, but the feed could not be read: gates do not know yet");
+                Fate::Unknown
+            }
+        }
+    }
+
+    fn roll_back(&self) {
+        if self.db.is_busy()
+            && let Err(error) = self.db.roll_back()
+        {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    /// Writes marks so that a failure leaves the changes of the transaction as they are.
+    fn mark(&self, marks: &[Mark]) -> Result<(), Fault> {
+        self.db.begin_part()?;
+        let written = usage::write(&self.db, marks);
+        self.db.end_part(written.is_ok())?;
+        written
+    }
+
+    /// Connects again where the server was lost.
+    fn find_again(&mut self) {
+        let now = self.vitals.now();
+        if !self.db.is_lost() || now < self.look_again {
+            return;
+        }
+        self.look_again = now + LOOK_AGAIN;
+        match db::open_writer(&self.place, self.sync) {
+            Ok(found) => {
+                tracing::warn!("connected to the database again");
+                (self.db, self.owes) = (found, true);
+            }
+            Err(fault) => {
+                tracing::error!(error = %fault, "the database cannot be reached: changes are refused until it can");
+            }
+        }
+    }
+
+    /// Carries what another process has committed to the gates of this one.
+    fn look_around(&mut self) {
+        self.find_again();
+        if self.db.is_lost() {
+            return;
+        }
+        if let Err(fault) = self.read_feed() {
+            tracing::error!(error = ?fault, "the feed could not be read; gates stay where they are");
+        }
+    }
+
+    /// Reads what is owed; else, what another connection may have written.
+    fn read_feed(&mut self) -> Result<(), Fault> {
+        let since = self.vitals.now();
+        let read = if self.owes {
+            self.feed.catch_up(&self.db, &self.keys)
+        } else {
+            self.feed.catch_up_if_changed(&self.db, &self.keys)
+        };
+        self.owes = read.is_err();
+        match &read {
+            Ok(()) => self.vitals.looked(since),
+            Err(_) => self.vitals.store_failed(),
+        }
+        read
+    }
+}
