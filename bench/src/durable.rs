@@ -88,7 +88,7 @@ impl Office {
             .await?;
         let digest = first.secret.digest();
         let ask = |action| {
-            let at = Circumstances { now: origin.now, client: None };
+            let at = Circumstances::of(origin.now, None);
             self.gate.decide(&digest, &Want { action, service: None }, at)
         };
         let sudo = allowed(ask(Action::SUDO_START))?;

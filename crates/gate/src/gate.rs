@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Actor, Ask, Batch, Circumstances, Deny, Digest, Permit, Policy, Position, Record, ServiceId, Subject,
-    Timestamp, Unsure, Verdict, Want,
+    Actor, Ask, Batch, Circumstances, Deny, Digest, Freshness, Permit, Policy, Position, Record, ServiceId,
+    Subject, Timestamp, Unsure, Verdict, Want,
     ask::Reading,
     decide,
     decide::{WantedService, refuse},
@@ -18,6 +18,7 @@ use keygate_model::{
 use crate::{
     book::Book,
     identity::Identity,
+    lease::{Hold, Lease},
     replica::{Replica, Seen},
     usage::{Client, Mark, Usage},
 };
@@ -31,6 +32,8 @@ pub struct Gate {
     distrusted: AtomicBool,
     /// Some of its tokens were imported: their secrets may look like anything.
     foreign: AtomicBool,
+    /// For how long what it holds may be taken for all there is.
+    lease: Lease,
 }
 
 /// A decision, and what it was made by.
@@ -53,7 +56,20 @@ impl Gate {
             open: AtomicBool::new(false),
             distrusted: AtomicBool::new(false),
             foreign: AtomicBool::new(false),
+            lease: Lease::none(),
         }
+    }
+
+    /// The same with a lease, for a gate that can be cut off from the authority it follows.
+    #[must_use]
+    pub fn with_lease(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// Its lease.
+    #[must_use]
+    pub fn lease(&self) -> &Lease {
+        &self.lease
     }
 
     /// Says that the replica holds everything there was: from now on what it lacks does not exist.
@@ -66,7 +82,13 @@ impl Gate {
         self.open.store(false, Ordering::Release);
     }
 
-    /// Whether it can tell.
+    /// Whether it can tell anything now: it is open, and its lease has not lapsed.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.is_open() && self.lease.holds()
+    }
+
+    /// Whether it holds everything that there was when its lease was last renewed.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire) && !self.distrusted.load(Ordering::Acquire)
@@ -127,14 +149,18 @@ impl Gate {
         now: Timestamp,
         see: impl FnOnce(&Identity<'_>) -> T,
     ) -> Decided<T> {
+        // What is proved now is true of everything that is looked up from here on.
+        let hold = self.lease.hold();
         // Fetching the token takes the longest, and finding the route does not need it.
         let digest = ask.secret.as_ref().map(Presented::digest).map_err(|deny| *deny);
         if let Ok(digest) = &digest {
             self.replica.touch(digest);
         }
         let (mut seen, book) = (None, self.replica.book());
-        let verdict = self.verdict(&book, ask, digest, Circumstances { now, client: client.ip }, |allowed| {
-            seen = Some(see(&allowed.map_or(Identity::NOBODY, Identity::of)));
+        let at = Circumstances::of(now, client.ip);
+        let verdict = self.verdict(&book, ask, digest, (at, hold), |allowed, permit| {
+            let identity = allowed.map_or(Identity::NOBODY, Identity::of);
+            seen = Some(see(&Identity { stale: permit.stale(), ..identity }));
             if let Some(allowed) = allowed {
                 self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
             }
@@ -149,18 +175,27 @@ impl Gate {
         book: &Book,
         ask: &Ask<'_>,
         digest: Result<Digest, Deny>,
-        at: Circumstances,
-        allowed: impl FnOnce(Option<&Seen<'_>>),
+        (at, hold): (Circumstances, Hold),
+        allowed: impl FnOnce(Option<&Seen<'_>>, &Permit),
     ) -> Verdict {
         // The routes of protected APIs come with the feed; Keygate's own are known before.
         if ask.host.is_some() && !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let found = self.find(book, ask);
+        let (found, freshness) = self.find(book, ask);
+        let at = at.wanting(freshness);
+        // What Keygate's own routes are, no gate has to hear of; of others it may have heard too little.
+        let settled = |verdict| match ask.host {
+            Some(_) => at.knowing(self.lease.knowledge_by(hold)).settle(verdict),
+            None => verdict,
+        };
         match found {
             Ok(None) => {
-                allowed(None);
-                return Verdict::Allow(Permit::public());
+                let verdict = settled(Verdict::Allow(Permit::public()));
+                if let Verdict::Allow(permit) = &verdict {
+                    allowed(None, permit);
+                }
+                return verdict;
             }
             // Of some paths everybody can see that they are ambiguous.
             Err(Deny::AmbiguousPath) if ask.path.reading() != Reading::PLAIN => {
@@ -171,29 +206,40 @@ impl Gate {
         }
         let digest = match digest {
             Ok(digest) => digest,
-            Err(deny) => return Verdict::Deny(deny),
+            Err(deny) => return settled(Verdict::Deny(deny)),
         };
         if ask.secret.as_ref().is_ok_and(|secret| secret.kind() == Some(Kind::Session)) {
-            return Verdict::Deny(Deny::Kind);
+            return settled(Verdict::Deny(Deny::Kind));
         }
         match (found, &ask.host) {
-            (Ok(Some(want)), _) => self.judge(book, &digest, &want, at, |seen| allowed(Some(seen))),
+            (Ok(Some(want)), _) => {
+                self.judge(book, &digest, &want, (at, hold), |seen, permit| allowed(Some(seen), permit))
+            }
             (Err(why), Some(host)) => {
                 // Which routes a protected API has is told to those who have a token for it; to others, what they lack.
-                let told = |seen: &Seen<'_>| refuse(&book.policy, &seen.standing, host, why, at);
-                self.replica.look(book, &digest, false, told).unwrap_or(Verdict::Deny(Deny::Unknown))
+                let told = |seen: &Seen<'_>| {
+                    let at = at.knowing(self.lease.knowledge_by(hold));
+                    refuse(&book.policy, &seen.standing, host, why, at)
+                };
+                let verdict = self.replica.look(book, &digest, false, told);
+                verdict.unwrap_or_else(|| settled(Verdict::Deny(Deny::Unknown)))
             }
             _ => Verdict::Deny(Deny::NoRoute),
         }
     }
 
-    /// What a request is about. None: it is public.
-    fn find(&self, book: &Book, ask: &Ask<'_>) -> Result<Option<Want>, Deny> {
+    /// What a request is about, and how current whoever decides about it must be. None: it is public.
+    fn find(&self, book: &Book, ask: &Ask<'_>) -> (Result<Option<Want>, Deny>, Freshness) {
         let matched = match &ask.host {
             None => book.policy.route(ask.method, &ask.path),
             Some(host) => book.policy.route_at(host, ask.method, &ask.path),
         };
-        match matched {
+        let freshness = match (&matched, &ask.host) {
+            (Ok(matched), _) => matched.route.freshness(),
+            (Err(_), Some(host)) => book.policy.freshness_at(host),
+            (Err(_), None) => Freshness::default(),
+        };
+        let found = match matched {
             Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. }) => {
                 Ok(Some(Want { action, service: service.map(|text| self.wanted(text)) }))
             }
@@ -201,14 +247,16 @@ impl Gate {
             Ok(Matched { access: Access::Unclassified, .. }) => Err(Deny::Unclassified),
             Err(Unmatched::NoRoute) => Err(Deny::NoRoute),
             Err(Unmatched::Ambiguous) => Err(Deny::AmbiguousPath),
-        }
+        };
+        (found, freshness)
     }
 
     /// Decides whether the token with this digest may do what is wanted: for those who have let a request in and need to
-    /// know one thing more.
+    /// know one thing more. How current it is itself, the gate knows best.
     #[must_use]
     pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
-        self.judge(&self.replica.book(), digest, want, at, |_| ())
+        let hold = self.lease.hold();
+        self.judge(&self.replica.book(), digest, want, (at, hold), |_, _| ())
     }
 
     /// Who acts with the token that has this digest, whether it may do anything or not. None if there is no such token.
@@ -223,21 +271,23 @@ impl Gate {
         book: &Book,
         digest: &Digest,
         want: &Want,
-        at: Circumstances,
-        allowed: impl FnOnce(&Seen<'_>),
+        (at, hold): (Circumstances, Hold),
+        allowed: impl FnOnce(&Seen<'_>, &Permit),
     ) -> Verdict {
         if !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
         let with_sudo = book.policy.needs_sudo(want.action);
         let verdict = self.replica.look(book, digest, with_sudo, |seen| {
+            let at = at.knowing(self.lease.knowledge_by(hold));
             let verdict = decide(&book.policy, &seen.standing, want, at);
-            if let Verdict::Allow(_) = &verdict {
-                allowed(seen);
+            if let Verdict::Allow(permit) = &verdict {
+                allowed(seen, permit);
             }
             verdict
         });
-        verdict.unwrap_or(Verdict::Deny(Deny::Unknown))
+        verdict
+            .unwrap_or_else(|| at.knowing(self.lease.knowledge_by(hold)).settle(Verdict::Deny(Deny::Unknown)))
     }
 
     /// The service that a path names.

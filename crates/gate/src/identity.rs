@@ -1,5 +1,7 @@
 //! Whom the gate has let in, for whoever tells it to the API behind.
 
+use std::time::Duration;
+
 use keygate_model::{Actor, Expiry};
 
 use crate::replica::Seen;
@@ -15,12 +17,14 @@ pub struct Identity<'a> {
     pub role: &'a str,
     /// Until when it is alive.
     pub expires: Expiry,
+    /// How old the knowledge is that let it in, where the policy lets in whoever is known although the gate is cut off.
+    pub stale: Option<Duration>,
 }
 
 impl<'a> Identity<'a> {
     /// Nobody in particular.
     pub(crate) const NOBODY: Identity<'static> =
-        Identity { actor: Actor::Stranger, scopes: "", role: "", expires: Expiry::Never };
+        Identity { actor: Actor::Stranger, scopes: "", role: "", expires: Expiry::Never, stale: None };
 
     pub(crate) fn of(seen: &Seen<'a>) -> Self {
         Self {
@@ -28,6 +32,7 @@ impl<'a> Identity<'a> {
             scopes: seen.scopes,
             role: seen.role,
             expires: seen.standing.expires,
+            stale: None,
         }
     }
 }

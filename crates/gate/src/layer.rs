@@ -6,6 +6,7 @@ use std::{
     net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::future::Either;
@@ -30,6 +31,8 @@ pub struct Caller {
     pub role: Box<str>,
     /// Until when it is alive.
     pub expires: Expiry,
+    /// How old the knowledge is that let it in, where the policy lets in whoever is known although the gate is cut off.
+    pub stale: Option<Duration>,
 }
 
 /// Lets through what the gate allows, with a [`Caller`] and without the credential, and answers everything else itself:
@@ -104,8 +107,8 @@ impl GateLayer {
 
 impl Caller {
     fn of(identity: &Identity<'_>) -> Self {
-        let Identity { actor, scopes, role, expires } = *identity;
-        Self { actor, scopes: scopes.into(), role: role.into(), expires }
+        let Identity { actor, scopes, role, expires, stale } = *identity;
+        Self { actor, scopes: scopes.into(), role: role.into(), expires, stale }
     }
 }
 

@@ -91,6 +91,9 @@
 //! # }
 //! ```
 //!
+//! A gate that follows an authority from afar is given a [`Lease`], which ends when the authority has not been heard for too
+//! long; `follow` has the clock for it. Without one, what it holds counts as current for ever.
+//!
 //! Features: `http` reads asks out of HTTP requests ([`http`]); `tower` adds the layer ([`GateLayer`]).
 //!
 //! [`Verdict`]: keygate_model::Verdict
@@ -104,6 +107,7 @@ pub mod http;
 mod identity;
 #[cfg(feature = "tower")]
 mod layer;
+pub mod lease;
 mod replica;
 mod shelf;
 mod table;
@@ -114,4 +118,5 @@ pub use gate::{Decided, Gate};
 pub use identity::Identity;
 #[cfg(feature = "tower")]
 pub use layer::{Caller, GateLayer, Gated};
+pub use lease::Lease;
 pub use usage::{Client, Mark};

@@ -1,6 +1,6 @@
 //! The law: the one function that decides (DESIGN §3). Every carrier, every adapter, every handler ends here.
 
-use std::net::IpAddr;
+mod circumstances;
 
 use crate::{
     action::{Action, ActionSet},
@@ -15,6 +15,8 @@ use crate::{
     token::Malformed,
     user::UserState,
 };
+
+pub use circumstances::Circumstances;
 
 /// What is true of a credential now.
 #[derive(Clone, Debug)]
@@ -65,15 +67,6 @@ pub enum WantedService {
     Known(ServiceId, CustomerId),
     /// There is no such service.
     Unknown,
-}
-
-/// When and from where something is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Circumstances {
-    /// When.
-    pub now: Timestamp,
-    /// The client's address. None: nobody knows, and then only a customer that limits nothing is served.
-    pub client: Option<IpAddr>,
 }
 
 /// The answer.
@@ -206,6 +199,8 @@ impl Deny {
 pub enum Unsure {
     /// The replica has not been loaded, or has not heard from the authority for too long.
     Stale,
+    /// Nothing proves any more that the replica has heard everything: the gate is cut off from the authority.
+    LeaseLapsed,
     /// The token names an owner or customer that the replica lacks.
     OwnerMissing,
     /// The proxy does not say what it was asked for.
@@ -220,6 +215,7 @@ impl Unsure {
     pub fn code(self) -> &'static str {
         match self {
             Self::Stale => "authority_stale",
+            Self::LeaseLapsed => "lease_lapsed",
             Self::OwnerMissing => "owner_missing",
             Self::ProxyMisconfigured => "proxy_misconfigured",
             Self::Unsupported => "record_unsupported",
@@ -233,8 +229,15 @@ impl Unsure {
 /// authority = actions(scope) ∩ actions(role of the owner now) ∩ services listed ∩ services its owner reaches
 ///           ∩ customer, its networks, owner, second factor, expiry, sudo
 /// ```
+///
+/// and only as far as what is known is current enough for what is asked.
 #[must_use]
 pub fn decide(policy: &Policy, standing: &Standing<'_>, want: &Want, at: Circumstances) -> Verdict {
+    at.settle(judge(policy, standing, want, at))
+}
+
+/// Decides by what is known, as if it were all there is.
+fn judge(policy: &Policy, standing: &Standing<'_>, want: &Want, at: Circumstances) -> Verdict {
     if let Some(unsure) = standing.unsure {
         return Verdict::CannotTell(unsure);
     }
@@ -268,7 +271,7 @@ pub fn refuse(
     let known = alive(standing, at.now)
         .and(if serves { Ok(()) } else { Err(Deny::NoRoute) })
         .and_then(|()| equipped(standing, at, false, false));
-    Verdict::Deny(known.err().unwrap_or(why))
+    at.settle(Verdict::Deny(known.err().unwrap_or(why)))
 }
 
 /// What is asked of this actor: a machine needs another action for some of what a person does in sudo.

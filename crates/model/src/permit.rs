@@ -1,5 +1,7 @@
 //! Proof that the law said yes. The authority's verbs take one, so a caller who did not ask cannot call.
 
+use std::time::Duration;
+
 use crate::{
     action::Action,
     id::{CustomerId, ServiceId, TokenId, UserId},
@@ -41,6 +43,7 @@ pub struct Permit {
     grant: Grant,
     customer: CustomerId,
     service: Option<ServiceId>,
+    stale: Option<Duration>,
 }
 
 /// What a permit is for.
@@ -66,7 +69,7 @@ impl Permit {
         customer: CustomerId,
         service: Option<ServiceId>,
     ) -> Self {
-        Self { actor, grant: Grant::Action(action), customer, service }
+        Self { actor, grant: Grant::Action(action), customer, service, stale: None }
     }
 
     /// That anybody may pass where a policy says that the route is public. In nobody's house.
@@ -77,6 +80,7 @@ impl Permit {
             grant: Grant::Public,
             customer: CustomerId::from_bits(0),
             service: None,
+            stale: None,
         }
     }
 
@@ -89,7 +93,19 @@ impl Permit {
             grant: Grant::All,
             customer,
             service: None,
+            stale: None,
         }
+    }
+
+    /// The same, from knowledge of this age, which serves only because an operator has said so.
+    pub(crate) fn stale_for(self, age: Duration) -> Self {
+        Self { stale: Some(age), ..self }
+    }
+
+    /// How old the knowledge is that this was decided by, if it is older than it should be. None: it is current.
+    #[must_use]
+    pub fn stale(&self) -> Option<Duration> {
+        self.stale
     }
 
     /// Checks that this permit is for `action`.

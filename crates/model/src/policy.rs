@@ -16,6 +16,7 @@ mod case;
 mod compile;
 mod error;
 mod file;
+mod freshness;
 mod marks;
 mod route;
 mod twin;

@@ -1,6 +1,6 @@
 //! Points in time. The clock is at the edge; here a time is a number that was handed in.
 
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 /// A point in time, in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +35,68 @@ impl Timestamp {
     #[must_use]
     pub fn after(self, later: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(later.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
+/// A point on a clock that only moves forward, in microseconds since some start that each machine has of its own: it can be
+/// compared with others of that clock, and with nothing else. Not the time of day, which anybody can set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uptime(u64);
+
+impl Uptime {
+    /// The start of the clock.
+    pub const START: Self = Self(0);
+
+    /// The point this many microseconds after the start.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since the start.
+    #[must_use]
+    pub const fn micros(self) -> u64 {
+        self.0
+    }
+
+    /// The point `later` after this one; the end of time where that would overflow.
+    #[must_use]
+    pub fn after(self, later: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(later.as_micros()).unwrap_or(u64::MAX)))
+    }
+
+    /// How long after `earlier` this is; nothing, if it is not.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A length of time that is not zero, in microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(NonZeroU64);
+
+impl Span {
+    /// This many seconds; none do not compile.
+    #[must_use]
+    pub const fn seconds<const MANY: u64>() -> Self {
+        const { assert!(MANY > 0, "a span is not zero") };
+        match NonZeroU64::new(MANY.saturating_mul(1_000_000)) {
+            Some(micros) => Self(micros),
+            None => Self(NonZeroU64::MIN),
+        }
+    }
+
+    /// This long. None: it is less than a microsecond, or more than the clock can count.
+    #[must_use]
+    pub fn of(length: Duration) -> Option<Self> {
+        u64::try_from(length.as_micros()).ok().and_then(NonZeroU64::new).map(Self)
+    }
+
+    /// How long it is.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        Duration::from_micros(self.0.get())
     }
 }
 

@@ -37,7 +37,7 @@ impl Caller {
         service: Option<ServiceId>,
     ) -> Result<Permit, Problem> {
         let want = Want { action, service: service.map(|id| app.gate.wanted_id(id)) };
-        let at = Circumstances { now: self.origin.now, client: self.ip };
+        let at = Circumstances::of(self.origin.now, self.ip);
         match app.gate.decide(&self.digest, &want, at) {
             Verdict::Allow(permit) => Ok(permit),
             Verdict::Deny(deny) => Err(Problem::denied(deny, &app.gate.policy())),

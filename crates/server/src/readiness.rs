@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keygate_model::Knowledge;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
@@ -15,7 +16,7 @@ const STORAGE_MAX: Duration = Duration::from_secs(3);
 
 /// What was looked at.
 pub(crate) struct Readiness {
-    checks: [Check; 5],
+    checks: [Check; 6],
     position: i64,
 }
 
@@ -53,6 +54,7 @@ impl Readiness {
         Self {
             checks: [
                 check("replica", app.gate.is_open(), format!("{tokens} tokens")),
+                check("lease", app.gate.lease().holds(), lease_of(app)),
                 check(
                     "feed",
                     behind <= BEHIND_MAX,
@@ -91,5 +93,17 @@ impl Readiness {
             body.insert("seen".to_owned(), Value::Object(seen.collect()));
         }
         Value::Object(body)
+    }
+}
+
+/// How it stands with the gate's lease.
+fn lease_of(app: &App) -> String {
+    match app.gate.lease().knowledge() {
+        Knowledge::Current => "needs none".to_owned(),
+        Knowledge::Proved { age, lease, .. } => {
+            let lasts = lease.duration().as_secs_f64();
+            format!("last proof sent {:.3} s ago, lasts {lasts} s", age.as_secs_f64())
+        }
+        Knowledge::Lapsed => "nothing proves that the gate has heard everything".to_owned(),
     }
 }

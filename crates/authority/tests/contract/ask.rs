@@ -19,7 +19,7 @@ impl House {
     pub(crate) fn verdict(&self, digest: &Digest, action: Action, service: Option<ServiceId>) -> Verdict {
         let want = Want { action, service: service.map(|id| self.gate.wanted_id(id)) };
         let client = Some("192.0.2.7".parse().expect("an address"));
-        self.gate.decide(digest, &want, Circumstances { now: noon(), client })
+        self.gate.decide(digest, &want, Circumstances::of(noon(), client))
     }
 
     /// The same in a word.

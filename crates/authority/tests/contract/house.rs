@@ -324,7 +324,7 @@ pub(crate) fn permit(by: &Row, action: Action, service: Option<ServiceId>) -> Pe
         unsure: None,
     };
     let want = Want { action, service: service.map(|id| WantedService::Known(id, by.customer)) };
-    match decide(&POLICY, &standing, &want, Circumstances { now: noon(), client: None }) {
+    match decide(&POLICY, &standing, &want, Circumstances::of(noon(), None)) {
         Verdict::Allow(permit) => permit,
         verdict => panic!("no permit: {verdict:?}"),
     }

@@ -12,7 +12,8 @@ use crate::{
     own_policy,
 };
 
-/// Every answer that the law or the gate can give. `Multiple`, `InUrl`, `Scheme` and `MethodOverride` are an adapter's.
+/// Every answer that the law or the gate can give. `Multiple`, `InUrl`, `Scheme` and `MethodOverride` are an adapter's;
+/// `lease_lapsed` comes with the clock of a gate (`tests/lease`).
 const ANSWERS: [&str; 25] = [
     "allow",
     "ambiguous_path",

@@ -101,7 +101,7 @@ impl<'f> World<'f> {
     }
 
     fn by_gate(&self, caller: &Caller, client: Option<IpAddr>, what: &What) -> Verdict {
-        let at = Circumstances { now: self.facts.at, client };
+        let at = Circumstances::of(self.facts.at, client);
         let (method, path) = match what {
             What::Request { method, path } => (method, path),
             What::Action(name) => {
@@ -161,7 +161,7 @@ impl<'f> World<'f> {
         let (scope, role) = (self.policy.scopes(&token.scope), self.policy.role(self.role_of(token)));
         let standing =
             self.standing(name, token, (scope.as_ref(), role.as_ref()), (&services, &reach, &rules));
-        decide(&self.policy, &standing, &want, Circumstances { now: self.facts.at, client })
+        decide(&self.policy, &standing, &want, Circumstances::of(self.facts.at, client))
     }
 
     /// What a request wants, as an adapter finds out.

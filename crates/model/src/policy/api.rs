@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     action::{Action, ActionSet},
+    freshness::Freshness,
     host::Host,
     id::CustomerId,
 };
@@ -27,6 +28,8 @@ pub struct Api {
     pub customers: Customers,
     /// The JWT that tells it who asks, if it wants one.
     pub assertion: Option<Assertion>,
+    /// How current a gate must be there, where a route says nothing else.
+    pub freshness: Freshness,
     /// Its routes.
     pub routes: Routes,
     pub(super) cases: Vec<CaseLine>,
@@ -108,6 +111,7 @@ impl Parsed {
 
     /// Compiles it, now that its actions are numbered.
     pub(super) fn compile(self, policy: &Policy, first: u16, count: u16) -> Result<Api, BadPolicy> {
+        let freshness = self.0.freshness().over(Freshness::default()).map_err(BadPolicy::Freshness)?;
         let ApiFile { name, hosts, customers, identity, routes: lines, cases, .. } = self.0;
         let customers = match customers {
             CustomersLine::Word(word) if word == "all" => Customers::All,
@@ -118,11 +122,13 @@ impl Parsed {
         let mut routes = Routes::default();
         for (on, line) in &lines {
             let action = |action: &str| policy.action(&format!("{name}/{action}"));
-            routes.add(on, line, action).map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
+            routes
+                .add(on, line, freshness, action)
+                .map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }
         routes.close();
         let assertion = identity.filter(|line| line.jwt).map(Assertion::from);
-        Ok(Api { name, hosts, customers, assertion, routes, cases, first, count })
+        Ok(Api { name, hosts, customers, assertion, freshness, routes, cases, first, count })
     }
 }
 

@@ -75,7 +75,7 @@ impl Policy {
             Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. }) => {
                 let service = service.map(|text| wanted(api, text));
                 let standing = standing(api, case, (&scopes, &actions), &services);
-                let at = Circumstances { now: Timestamp::from_micros(0), client: None };
+                let at = Circumstances::of(Timestamp::from_micros(0), None);
                 decide(self, &standing, &Want { action, service }, at)
             }
             Err(Unmatched::NoRoute) => Verdict::Deny(Deny::NoRoute),

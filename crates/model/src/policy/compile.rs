@@ -11,6 +11,7 @@ use super::{
 use crate::{
     action::{ACTIONS_MAX, Action, ActionSet, OWN},
     authorization::Permission,
+    freshness::Freshness,
 };
 
 /// The most scopes, and the most roles, of all policies together: each takes half a kilobyte.
@@ -100,7 +101,7 @@ impl Policy {
         }
         let mut routes = std::mem::replace(&mut self.own, Routes::own());
         for (on, line) in &file.routes {
-            let added = routes.add(on, line, |name| self.action(name));
+            let added = routes.add(on, line, Freshness::default(), |name| self.action(name));
             added.map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }
         self.own = routes;

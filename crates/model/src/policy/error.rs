@@ -75,6 +75,9 @@ pub enum BadPolicy {
     /// A list of customers with nobody in it.
     #[error("customers is empty: say \"all\", or give a list of customers' ids")]
     NoCustomer,
+    /// What is said of freshness for a whole API does not go together.
+    #[error("{0}")]
+    Freshness(String),
     /// A case that cannot be asked.
     #[error("case {ask:?}: {why}")]
     Case {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::freshness::{FreshnessLine, MaxStaleness, OutageMax, OutageWord};
 use crate::id::CustomerId;
 
 #[derive(Deserialize)]
@@ -24,6 +25,9 @@ pub(super) struct ApiFile {
     pub(super) hosts: Vec<String>,
     pub(super) customers: CustomersLine,
     pub(super) identity: Option<IdentityLine>,
+    pub(super) max_staleness: Option<MaxStaleness>,
+    pub(super) outage: Option<OutageWord>,
+    pub(super) outage_max: Option<OutageMax>,
     #[serde(default)]
     pub(super) actions: BTreeMap<String, ApiActionLine>,
     #[serde(default)]
@@ -179,6 +183,23 @@ pub(super) struct RouteLine {
     /// What else its paths may hold.
     #[serde(default)]
     pub(super) allow: Vec<Leniency>,
+    pub(super) max_staleness: Option<MaxStaleness>,
+    pub(super) outage: Option<OutageWord>,
+    pub(super) outage_max: Option<OutageMax>,
+}
+
+impl ApiFile {
+    pub(super) fn freshness(&self) -> FreshnessLine {
+        let Self { max_staleness, outage, outage_max, .. } = *self;
+        FreshnessLine { max_staleness, outage, outage_max }
+    }
+}
+
+impl RouteLine {
+    pub(super) fn freshness(&self) -> FreshnessLine {
+        let Self { max_staleness, outage, outage_max, .. } = *self;
+        FreshnessLine { max_staleness, outage, outage_max }
+    }
 }
 
 /// What one server reads in one way and another in two.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     action::Action,
     ask::{Method, Path, Reading},
+    freshness::Freshness,
 };
 
 /// The routes of one API.
@@ -31,6 +32,8 @@ pub struct Route {
     service_at: Option<usize>,
     /// Where its paths may be read in two ways, because the API is known to read them in one.
     lenient: Reading,
+    /// How current a gate must be.
+    freshness: Freshness,
     /// Another route is all that sets a parameter of this one apart from a word, so that a server with laxer reading may
     /// take a request for that.
     has_twin: bool,
@@ -121,6 +124,7 @@ impl Routes {
         &mut self,
         on: &str,
         line: &RouteLine,
+        whole: Freshness,
         action: impl Fn(&str) -> Option<Action>,
     ) -> Result<(), String> {
         let (method, path) = on.split_once(' ').ok_or("write it as `METHOD /path`")?;
@@ -145,11 +149,13 @@ impl Routes {
             return Err(format!("its path has no parameter {{{service}}}"));
         }
         let lenient = line.allow.iter().map(|what| what.reading()).fold(Reading::PLAIN, Reading::and);
+        let freshness = line.freshness().over(whole)?;
         let parameter = format!("{{{service}}}");
         let service_at = path.split('/').position(|part| part.contains(&parameter));
         self.by_method[method.index()].insert(path, self.list.len()).map_err(|why| why.to_string())?;
         self.twins.add(method, path, self.list.len());
-        self.list.push(Route { on: on.to_owned(), access, service, service_at, lenient, has_twin: false });
+        let on = on.to_owned();
+        self.list.push(Route { on, access, service, service_at, lenient, freshness, has_twin: false });
         Ok(())
     }
 
@@ -172,9 +178,15 @@ impl Route {
         self.service_at.is_some()
     }
 
-    /// What it asks for, and of which service.
-    fn asks(&self) -> (Access, Option<usize>) {
-        (self.access, self.service_at)
+    /// How current a gate must be to decide about it.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// What it asks for, of which service, and how current.
+    fn asks(&self) -> (Access, Option<usize>, Freshness) {
+        (self.access, self.service_at, self.freshness)
     }
 }
 

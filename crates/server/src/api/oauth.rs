@@ -29,7 +29,7 @@ use form::{Form, Refusal};
 
 /// What a token is, for a resource server that was shown it: `active` and more, or that it is not and nothing else.
 pub(crate) async fn introspect(State(app): Ap, caller: Caller, form: Form) -> Result<Json<Value>, Refusal> {
-    let at = Circumstances { now: caller.origin.now, client: form.client };
+    let at = Circumstances::of(caller.origin.now, form.client);
     let alive = match shown(&app, &form) {
         None | Some((Some(Kind::Session), _)) => None,
         Some((_, digest)) => permit_of(&app, &caller, &digest, at)?.map(|permit| (permit, digest)),
@@ -78,7 +78,7 @@ fn permit_of(
 ) -> Result<Option<Permit>, Problem> {
     let decide = |action| app.gate.decide(digest, &Want { action, service: None }, at);
     match decide(Action::TOKEN_READ_SELF) {
-        Verdict::CannotTell(Unsure::Stale) => Err(Problem::unsure(Unsure::Stale)),
+        Verdict::CannotTell(unsure @ (Unsure::Stale | Unsure::LeaseLapsed)) => Err(Problem::unsure(unsure)),
         _ if app.gate.actor(digest).and_then(customer_of) != Some(caller.permit.customer()) => Ok(None),
         Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
         Verdict::Deny(_) => Ok(None),
@@ -172,7 +172,7 @@ async fn revoke_for(app: &App, caller: &Caller, digest: &Digest) -> Result<(), P
 
 /// Revokes for whoever holds the secret, as `DELETE /tokens/self` does, and counts for them.
 async fn give_up(app: &App, origin: &Origin, digest: &Digest) -> Result<Option<Left>, Problem> {
-    let at = Circumstances { now: origin.now, client: origin.ip.parse().ok() };
+    let at = Circumstances::of(origin.now, origin.ip.parse().ok());
     let want = Want { action: Action::TOKEN_REVOKE_SELF, service: None };
     let verdict = app.gate.decide(digest, &want, at);
     app.metrics.decided(Protocol::Api, &verdict);

@@ -145,7 +145,7 @@ fn health(app: &App, asked: &HealthCheckRequest) -> Result<HealthCheckResponse, 
     if !asked.service.is_empty() && asked.service != SERVICE {
         return Err(tonic::Status::not_found("no such service"));
     }
-    Ok(HealthCheckResponse { status: if app.gate.is_open() { SERVING } else { NOT_SERVING } })
+    Ok(HealthCheckResponse { status: if app.gate.is_ready() { SERVING } else { NOT_SERVING } })
 }
 
 /// Asks the gate.

@@ -50,7 +50,7 @@ impl Meaning {
             Err(_) => WantedService::Unknown,
         });
         let role = self.0.role(SUPERUSER).unwrap();
-        let at = Circumstances { now: Timestamp::from_micros(0), client: None };
+        let at = Circumstances::of(Timestamp::from_micros(0), None);
         let verdict = decide(&self.0, &standing(&scope, &role), &Want { action, service }, at);
         matches!(verdict, Verdict::Allow(_))
     }

@@ -102,7 +102,7 @@ impl House {
         now: Timestamp,
     ) -> Verdict {
         let want = Want { action, service: service.map(|id| self.gate.wanted_id(id)) };
-        self.gate.decide(digest, &want, Circumstances { now, client: None })
+        self.gate.decide(digest, &want, Circumstances::of(now, None))
     }
 
     /// What the gate says with sudo on the token. To start sudo takes a password, and hashing that takes long: so the gate

@@ -165,7 +165,7 @@ impl<'h> Sequence<'h> {
     }
 
     fn agrees_about(&self, token: &Token, in_sudo: bool) -> Wrong {
-        let now = Circumstances { now: self.model.now, client: None };
+        let now = Circumstances::of(self.model.now, None);
         let services = std::iter::once(None)
             .chain(self.model.services.iter().copied().chain([self.house.foreign]).map(Some));
         for service in services {

@@ -17,8 +17,9 @@ const UNAUTHENTICATED: [&str; 7] = [
     "token_revoked",
     "owner_disabled",
 ];
-const UNAVAILABLE: [&str; 8] = [
+const UNAVAILABLE: [&str; 9] = [
     "authority_stale",
+    "lease_lapsed",
     "owner_missing",
     "record_unsupported",
     "record_tampered",

@@ -93,7 +93,13 @@ fn a_message_that_is_cut_is_not_readable_or_another() {
 #[test]
 #[expect(deprecated, reason = "some Envoys read it, and not what is to be read instead")]
 fn leave_to_pass_is_what_envoy_reads() {
-    let identity = Identity { actor: Actor::Stranger, scopes: "a b", role: "clerk", expires: Expiry::Never };
+    let identity = Identity {
+        actor: Actor::Stranger,
+        scopes: "a b",
+        role: "clerk",
+        expires: Expiry::Never,
+        stale: None,
+    };
     let ours = allowed(&Headers::of(&identity, "id", None)).encode_to_vec();
     let read = auth::CheckResponse::decode(&*ours).expect("Envoy reads it");
     assert_eq!(read.status.as_ref().map(|status| status.code), Some(0));

@@ -38,7 +38,7 @@ async fn a_whole_server_is_ready_and_says_more_where_it_is_watched() {
     let house = House::new().await;
     let watched = Watched::new(&house).await;
     let body = json!({
-        "status": "ok", "replica": "ok", "feed": "ok", "storage": "ok", "policies": "ok", "serving": "ok",
+        "status": "ok", "replica": "ok", "lease": "ok", "feed": "ok", "storage": "ok", "policies": "ok", "serving": "ok",
         "position": house.node.app.gate.position().0,
     });
     for path in ["/readyz", "/healthz"] {
@@ -46,7 +46,7 @@ async fn a_whole_server_is_ready_and_says_more_where_it_is_watched() {
     }
     assert_eq!(house.anon().get("/readyz?verbose").await.json(), body, "strangers are told no more");
     let seen = watched.admin.get("/readyz?verbose").await.json()["seen"].clone();
-    for check in ["replica", "feed", "storage", "policies", "serving"] {
+    for check in ["replica", "lease", "feed", "storage", "policies", "serving"] {
         assert!(seen[check].is_string(), "{seen}");
     }
     assert_eq!(watched.admin.get("/livez").await.status, 200);

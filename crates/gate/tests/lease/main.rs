@@ -1,0 +1,3 @@
+//! Leases: what a gate answers that is cut off, and the protocol in a network that does what it likes.
+
+mod gate;
