@@ -5,10 +5,15 @@ CREATE TABLE turn (
 ) STRICT;
 INSERT INTO turn (one) VALUES (1);
 
--- The last committed sign of life of each node. No decision reads it: that it was committed is what counts.
-CREATE TABLE beats (
-  node BLOB PRIMARY KEY,
-  at INTEGER NOT NULL
+-- The last committed heartbeat of every run of a gate: what it has applied, and how long its echo lets it answer, in
+-- microseconds from when it sent it. Not sealed: who edits it can make a receipt wait, or be given too early.
+CREATE TABLE gates (
+  session BLOB PRIMARY KEY,
+  name TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  nonce BLOB NOT NULL,
+  applied INTEGER NOT NULL,
+  granted INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Raised by the operator where what was acknowledged may have been lost: gates that have seen more follow again then.

@@ -258,6 +258,10 @@ impl Authority {
         tokio::task::spawn_blocking(read).await.map_err(|_| Fault::Stopped)?
     }
 
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
+    }
+
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.passwords
     }

@@ -14,6 +14,7 @@ pub mod event;
 pub mod factor;
 pub mod fault;
 mod feed;
+pub mod gates;
 pub mod invitation;
 pub mod keys;
 pub mod login;

@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use keygate_model::{Actor, Event, Position};
+use keygate_model::{
+    Actor, Event, Position,
+    enforce::{Nonce, Session},
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -23,6 +26,7 @@ use crate::{
     db::{Connection, Db, Sync},
     fault::Fault,
     feed::Feed,
+    gates::Beat,
     keys::Keys,
     origin::Origin,
     usage::Mark,
@@ -147,6 +151,8 @@ enum Fate {
 enum Message {
     Change(Job),
     Marks(Vec<Mark>, oneshot::Sender<Result<(), Fault>>),
+    Beats(Vec<Beat>, oneshot::Sender<Result<Position, Fault>>),
+    Forgotten(Vec<(Session, Nonce)>, oneshot::Sender<Result<(), Fault>>),
 }
 
 /// A handle on the writer.
@@ -192,8 +198,12 @@ impl Writer {
         let job = move |desk: Option<Desktop<'_>>| -> Answer {
             let wanted = begins.compare_exchange(WAITING, BEGUN, Ordering::AcqRel, Ordering::Acquire).is_ok();
             let desk = desk.filter(|_| wanted).ok_or(Fault::Unavailable);
-            let done = desk.and_then(|desk| in_part(desk, actor, &origin, verb));
+            let mut reached = None;
+            let done = desk.and_then(|desk| in_part(desk, actor, &origin, verb, &mut reached));
             Box::new(move |fate| {
+                if let (Fate::Done, Some(reached)) = (fate, reached) {
+                    origin.has_reached(reached);
+                }
                 let answer = done.and_then(|value| match fate {
                     Fate::Done => Ok(value),
                     Fate::NotDone => Err(Fault::Unavailable),
@@ -222,6 +232,20 @@ impl Writer {
         outcome.await.map_err(|_| Fault::Stopped)?
     }
 
+    /// Commits heartbeats, and tells the position that the record had then.
+    pub(crate) async fn beat(&self, beats: Vec<Beat>) -> Result<Position, Fault> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Message::Beats(beats, reply))?;
+        outcome.await.map_err(|_| Fault::Stopped)?
+    }
+
+    /// Forgets runs of gates.
+    pub(crate) async fn forget(&self, ended: Vec<(Session, Nonce)>) -> Result<(), Fault> {
+        let (reply, outcome) = oneshot::channel();
+        self.send(Message::Forgotten(ended, reply))?;
+        outcome.await.map_err(|_| Fault::Stopped)?
+    }
+
     fn send(&self, message: Message) -> Result<(), Fault> {
         self.jobs.as_ref().and_then(|jobs| jobs.send(message).ok()).ok_or(Fault::Stopped)
     }
@@ -244,6 +268,7 @@ fn in_part<T>(
     actor: Actor,
     origin: &Origin,
     verb: impl FnOnce(Write<'_>) -> Result<Committed<T>, Fault>,
+    reached: &mut Option<Position>,
 ) -> Result<T, Fault> {
     let Desktop { db, keys, head } = desk;
     let before = *head;
@@ -252,6 +277,9 @@ fn in_part<T>(
     let ended = db.end_part(done.is_ok());
     if done.is_err() || ended.is_err() {
         *head = before;
+    }
+    if matches!(done, Ok(_) | Err(Fault::AlreadyDone)) {
+        *reached = Some(head.position);
     }
     let Committed(value) = done?;
     ended?;

@@ -221,7 +221,7 @@ fn origin(app: &App, parts: &Parts) -> Origin {
         .bytes::<10>()
         .map_or_else(|_| "none".to_owned(), |bytes| data_encoding::HEXLOWER.encode(&bytes));
     let ip = client_ip(parts).map_or_else(String::new, text_of);
-    Origin { now: app.clock.now(), ip, request_id: id }
+    Origin::new(app.clock.now(), ip, id)
 }
 
 /// The client's address, as far as it is known.

@@ -8,14 +8,18 @@ use std::{
     time::Duration,
 };
 
+use keygate_model::Position;
+use tokio::sync::oneshot;
+
 use super::{Answer, Desktop, Fate, Message};
 use crate::{
     chain::Head,
     db::{self, Connection, Db, Sync},
     fault::Fault,
     feed::Feed,
+    gates,
     keys::Keys,
-    usage::{self, Mark},
+    usage,
     vitals::Vitals,
 };
 
@@ -110,12 +114,13 @@ impl Desk {
     fn run_one(&self, message: Message, head: Option<&mut Head>) -> Answer {
         match message {
             Message::Change(job) => job(head.map(|head| Desktop { db: &self.db, keys: &self.keys, head })),
-            Message::Marks(marks, reply) => {
-                let written = if head.is_some() { self.mark(&marks) } else { Err(Fault::Unavailable) };
-                Box::new(move |fate| {
-                    let done = written.and(if fate == Fate::Done { Ok(()) } else { Err(Fault::Unavailable) });
-                    drop(reply.send(done));
-                })
+            Message::Marks(marks, reply) => self.note(head.as_deref(), reply, |db| usage::write(db, &marks)),
+            Message::Forgotten(ended, reply) => {
+                self.note(head.as_deref(), reply, |db| gates::forget(db, &ended))
+            }
+            Message::Beats(beats, reply) => {
+                let position = head.as_deref().map_or(Position(0), |head| head.position);
+                self.note(head.as_deref(), reply, |db| gates::write(db, &beats).map(|()| position))
             }
         }
     }
@@ -147,12 +152,24 @@ impl Desk {
         }
     }
 
-    /// Writes marks so that a failure leaves the changes of the transaction as they are.
-    fn mark(&self, marks: &[Mark]) -> Result<(), Fault> {
-        self.db.begin_part()?;
-        let written = usage::write(&self.db, marks);
-        self.db.end_part(written.is_ok())?;
-        written
+    /// Writes what is no change, so that a failure leaves the changes of the transaction as they are. Nobody is told that it is
+    /// done before it is committed.
+    fn note<T: Send + 'static>(
+        &self,
+        head: Option<&Head>,
+        reply: oneshot::Sender<Result<T, Fault>>,
+        write: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Answer {
+        let written = head.ok_or(Fault::Unavailable).and_then(|_| {
+            self.db.begin_part()?;
+            let written = write(&self.db);
+            self.db.end_part(written.is_ok())?;
+            written
+        });
+        Box::new(move |fate| {
+            let done = if fate == Fate::Done { written } else { written.and(Err(Fault::Unavailable)) };
+            drop(reply.send(done));
+        })
     }
 
     /// Connects again where the server was lost.

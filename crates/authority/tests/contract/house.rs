@@ -51,7 +51,7 @@ pub(crate) fn seconds_later(seconds: u64) -> Timestamp {
 }
 
 pub(crate) fn at(now: Timestamp) -> Origin {
-    Origin { now, ip: "192.0.2.7".to_owned(), request_id: "request-1".to_owned() }
+    Origin::new(now, "192.0.2.7".to_owned(), "request-1".to_owned())
 }
 
 pub(crate) struct House {

@@ -77,7 +77,7 @@ fn ask(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome
         (Verdict::Deny(deny), _) => {
             if let (Deny::OwnerDisabled, Some(digest)) = (deny, digest) {
                 let ip = target.client.map_or_else(String::new, text_of);
-                app.stranded.note(digest, || Origin { now, ip, request_id: way.name().to_owned() });
+                app.stranded.note(digest, || Origin::new(now, ip, way.name().to_owned()));
             }
             let policy = policy.unwrap_or_else(|| app.gate.policy());
             explained(app, &policy, deny, digest.as_ref(), Some(&ask), target.client)

@@ -77,11 +77,12 @@ impl Schema<'_> {
         self.db.run(&format!(
             "GRANT USAGE ON SCHEMA public TO {role};
              GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-             GRANT INSERT, UPDATE ON head, customers, users, invitations, services, tokens, marks, policies, beats TO {role};
+             GRANT INSERT, UPDATE ON head, customers, users, invitations, services, tokens, marks, policies, gates TO {role};
              GRANT UPDATE ON turn TO {role};
              GRANT INSERT ON events TO {role};
              GRANT INSERT, DELETE ON authorizations, domains TO {role};
-             GRANT INSERT, DELETE ON idempotency TO {role}"
+             GRANT INSERT, DELETE ON idempotency TO {role};
+             GRANT DELETE ON gates TO {role}"
         ))?;
         Ok(())
     }
