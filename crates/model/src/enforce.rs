@@ -248,9 +248,10 @@ impl Gates {
         self.runs.values().filter(|run| now < run.ends).count()
     }
 
-    /// Forgets the runs whose leases ended so long ago that no receipt names them.
-    pub fn tidy(&mut self, now: Uptime) {
-        self.runs.retain(|_, run| now < run.ends.after(KEPT));
+    /// Forgets the runs whose leases ended so long ago that no receipt names them, and tells which, with their last nonce.
+    pub fn tidy(&mut self, now: Uptime) -> Vec<(Session, Nonce)> {
+        let ended = self.runs.extract_if(.., |_, run| run.ends.after(KEPT) <= now);
+        ended.map(|(session, run)| (session, run.last.0)).collect()
     }
 }
 

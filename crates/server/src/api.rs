@@ -14,6 +14,7 @@ pub(crate) mod oauth;
 pub(crate) mod openapi;
 mod page;
 pub(crate) mod purge;
+pub(crate) mod receipts;
 pub(crate) mod services;
 pub(crate) mod sudo;
 pub(crate) mod tokens;

@@ -11,15 +11,19 @@ use std::{
 
 use axum::http::HeaderMap;
 use keygate_authority::{Authority, Fault, Origin, Settings, denial::Denials, usage};
-use keygate_gate::Gate;
+use keygate_gate::{
+    Gate,
+    lease::{Lease, uptime},
+};
 use keygate_model::{
-    CustomerId, ServiceId, Timestamp, UserId,
+    CustomerId, ServiceId, Span, Timestamp, UserId,
     token::{Brand, Kind},
 };
 use keygate_purge::Purger;
 
 use crate::{
     edge::{Clock, NoEntropy, Rng},
+    enforce::Enforcer,
     metrics::Metrics,
     outbox::Outbox,
     quota::{Limits, Quota},
@@ -65,6 +69,8 @@ pub struct App {
     explained: std::sync::atomic::AtomicI64,
     /// Makes ids of refusals.
     pub denials: Denials,
+    /// Knows what is enforced where.
+    pub enforcer: Enforcer,
     request_ids: RequestIds,
     stopping: AtomicBool,
 }
@@ -87,6 +93,10 @@ pub struct Parts {
     pub event_retention_days: u32,
     /// The hourly quota.
     pub quota: Limits,
+    /// What this node is called in receipts.
+    pub name: String,
+    /// How long a gate may go on answering that hears nothing.
+    pub lease: Span,
 }
 
 impl App {
@@ -95,11 +105,15 @@ impl App {
     /// # Errors
     /// What [`Authority::open`] says.
     pub fn open(parts: Parts) -> Result<Arc<Self>, Fault> {
-        let gate = Arc::new(Gate::new(Arc::clone(&parts.settings.policy), 0));
+        let is_shared = parts.settings.db.is_shared();
+        // Where others write too, what this process has heard may be old.
+        let lease = if is_shared { Lease::of(parts.lease, uptime) } else { Lease::none() };
+        let gate = Arc::new(Gate::new(Arc::clone(&parts.settings.policy), 0).with_lease(lease));
         let fed = Arc::clone(&gate);
         let authority = Authority::open(parts.settings, Box::new(move |batch| fed.apply(batch)))?;
         gate.open();
         let denials = authority.denials();
+        let session = parts.rng.bytes().map_err(|_| Fault::Unavailable)?;
         Ok(Arc::new(Self {
             authority,
             gate,
@@ -114,6 +128,7 @@ impl App {
             quota: Quota::new(parts.quota),
             explained: std::sync::atomic::AtomicI64::new(0),
             denials,
+            enforcer: Enforcer::new(is_shared, parts.lease, session, parts.name),
             request_ids: RequestIds::new(parts.rng.bytes().unwrap_or_default()),
             rng: parts.rng,
             stopping: AtomicBool::new(false),
@@ -180,6 +195,11 @@ impl App {
     /// Writes the marks of use that wait, before they are shown; if they cannot be written, what is shown is older.
     pub(crate) async fn settle_marks(&self) {
         self.write_marks(usize::MAX).await;
+    }
+
+    /// Commits heartbeats for as long as it is polled.
+    pub async fn keep_beating(&self) {
+        self.enforcer.keep_beating(self).await;
     }
 
     /// Flushes marks for as long as it is polled.

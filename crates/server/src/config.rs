@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::Context as _;
-use keygate_model::{Networks, Policy, policy::OWN_POLICY};
+use keygate_gate::Lease;
+use keygate_model::{Networks, Policy, Span, policy::OWN_POLICY};
 use serde::Deserialize;
 
 use crate::{quota::Limits, ways::Way};
@@ -38,6 +39,9 @@ pub struct File {
     /// Health and counters at an address of their own.
     #[serde(default)]
     pub admin: Admin,
+    /// This process among others.
+    #[serde(default)]
+    pub node: Node,
     /// Failed logins.
     #[serde(default)]
     pub login: Login,
@@ -104,6 +108,35 @@ impl FromStr for WayLine {
 pub struct Admin {
     /// `ADDRESS:PORT`, or `unix:PATH`. Whoever can connect there is answered.
     pub listen: Option<Listen>,
+}
+
+/// This process among the nodes and gates of a record.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// What it is called in receipts and lists; the machine's name unless said.
+    pub name: Option<String>,
+    /// Seconds that a gate goes on answering without a proof that it knows everything (30), 1 to 3600.
+    pub lease_seconds: Option<u64>,
+}
+
+impl Node {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let machine = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+        self.name.clone().unwrap_or_else(machine)
+    }
+
+    /// How long a lease is.
+    ///
+    /// # Errors
+    /// None, or one that is longer than anybody would wait for.
+    pub fn lease(&self) -> anyhow::Result<Span> {
+        let Some(seconds) = self.lease_seconds else { return Ok(Lease::DEFAULT) };
+        let lease = Span::of(Duration::from_secs(seconds)).filter(|_| seconds <= 3600);
+        lease.context("lease_seconds in [node] must be 1 to 3600")
+    }
 }
 
 /// Limits on failed logins.

@@ -36,6 +36,9 @@ use crate::{
 const SECRET_PARAMETERS: [&str; 6] =
     ["access_token", "api_key", "apikey", "token", "fastly-key", "fastly_key"];
 
+/// The position up to which a gate must have followed to know what this request has changed.
+const POSITION: &str = "keygate-position";
+
 /// The address of whoever asks, put into each request by whoever accepts connections. None: nobody knows.
 #[derive(Clone, Copy)]
 pub(crate) struct ClientIp(pub(crate) Option<IpAddr>);
@@ -90,6 +93,9 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
     }
     if let Some(address) = &app.public_url {
         point_to_metadata(response.headers_mut(), address);
+    }
+    if let Some(position) = origin.reached() {
+        response.headers_mut().insert(POSITION, HeaderValue::from(position.0));
     }
     finish(response, &origin.request_id)
 }

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 mod door;
 pub mod edge;
+mod enforce;
 mod error;
 mod json;
 pub mod log;

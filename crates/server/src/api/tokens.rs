@@ -7,6 +7,7 @@ use axum::{
     body::Bytes,
     extract::{Extension, Path, Request, State},
     http::{HeaderMap, StatusCode},
+    response::Response,
 };
 use keygate_authority::{
     login::Attempt,
@@ -21,8 +22,9 @@ use keygate_model::{
 };
 use serde_json::{Value, json};
 
-use super::{Ap, From, Reply};
+use super::{Ap, From, Reply, receipts::Wait};
 use crate::{
+    app::App,
     body::{self, Fields, basic},
     caller::Caller,
     error::Problem,
@@ -104,24 +106,33 @@ pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>)
 }
 
 /// Revokes the token that asks.
-pub(crate) async fn revoke_self(State(app): Ap, caller: Caller) -> Reply<StatusCode> {
+pub(crate) async fn revoke_self(State(app): Ap, caller: Caller, headers: HeaderMap) -> Reply<Response> {
+    let (wait, id) = (Wait::of(&headers)?, caller.token().ok_or_else(Problem::no_caller)?);
     app.authority.revoke_self(&caller.permit, &caller.origin).await?;
-    Ok(StatusCode::NO_CONTENT)
+    wait.answer(&app, &caller.origin, &[id]).await
 }
 
 /// Revokes one of the caller's tokens; a superuser, anybody's.
-pub(crate) async fn revoke(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply<StatusCode> {
-    let permit = caller.may(&app, Action::TOKEN_REVOKE_ANY, None).unwrap_or(caller.permit);
-    app.authority.revoke(&permit, &caller.origin, vec![parse(&id)?]).await?;
-    Ok(StatusCode::NO_CONTENT)
+pub(crate) async fn revoke(
+    State(app): Ap,
+    caller: Caller,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Reply<Response> {
+    revoke_each(&app, &caller, vec![parse(&id)?], &headers).await
 }
 
 /// Revokes several: all, or none if one of them is not there for this caller.
-pub(crate) async fn revoke_many(State(app): Ap, caller: Caller, request: Request) -> Reply<StatusCode> {
-    let ids = bulk_ids(&body::collect(request.into_body()).await?)?;
-    let permit = caller.may(&app, Action::TOKEN_REVOKE_ANY, None).unwrap_or(caller.permit);
-    app.authority.revoke(&permit, &caller.origin, ids).await?;
-    Ok(StatusCode::NO_CONTENT)
+pub(crate) async fn revoke_many(State(app): Ap, caller: Caller, request: Request) -> Reply<Response> {
+    let (parts, body) = request.into_parts();
+    revoke_each(&app, &caller, bulk_ids(&body::collect(body).await?)?, &parts.headers).await
+}
+
+async fn revoke_each(app: &App, caller: &Caller, ids: Vec<TokenId>, headers: &HeaderMap) -> Reply<Response> {
+    let wait = Wait::of(headers)?;
+    let permit = caller.may(app, Action::TOKEN_REVOKE_ANY, None).unwrap_or(caller.permit);
+    app.authority.revoke(&permit, &caller.origin, ids.clone()).await?;
+    wait.answer(app, &caller.origin, &ids).await
 }
 
 /// A token as every `GET` shows it. The one that asks shows this very request.

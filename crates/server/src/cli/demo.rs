@@ -149,6 +149,8 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
         outbox: Outbox::default(),
         event_retention_days: EVENT_RETENTION_DAYS,
         quota: Limits::default(),
+        name: "this node".to_owned(),
+        lease: keygate_gate::Lease::DEFAULT,
     })?)
 }
 

@@ -99,6 +99,7 @@ impl Proxy {
         tokio::select! {
             () = proxy::serve(listener, proxy, guard, stop) => {}
             () = app.keep_flushing() => {}
+            () = app.keep_beating() => {}
             () = watching => {}
         }
         app.settle_marks().await;
@@ -134,6 +135,8 @@ impl Proxy {
             outbox: Outbox::new(None),
             event_retention_days: EVENT_RETENTION_DAYS,
             quota: Limits::default(),
+            name: "this node".to_owned(),
+            lease: keygate_gate::Lease::DEFAULT,
         })?)
     }
 }

@@ -124,6 +124,8 @@ impl Serve {
             outbox,
             event_retention_days,
             quota: file.quota,
+            name: file.node.name(),
+            lease: file.node.lease()?,
         })
     }
 }

@@ -223,6 +223,8 @@ impl Node {
             outbox: Outbox::new(Some(ground.outbox())),
             event_retention_days: EVENT_RETENTION_DAYS,
             quota: ground.quota,
+            name: "this node".to_owned(),
+            lease: keygate_gate::Lease::DEFAULT,
         });
         let app = app.expect("the house opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

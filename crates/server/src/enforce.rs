@@ -1,0 +1,257 @@
+//! Whether a change is enforced at every gate: the heartbeats of gates, their commits, and who waits for which position.
+//! What decides is `keygate_model::enforce`; here are the clock, the record and the waiting.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use keygate_authority::{Fault, gates::Beat};
+use keygate_gate::lease::{Heartbeats, uptime};
+use keygate_model::{
+    Position, Span, Uptime,
+    enforce::{Drift, Echo, Enforcement, Epoch, Gates, Heartbeat, Nonce, Session},
+};
+use tokio::sync::{Notify, oneshot, watch};
+
+use crate::{app::App, edge::NoEntropy, error::Problem};
+
+/// How often a node that shares its database proves that it can commit, and how soon after something has changed there.
+const EVERY: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long heartbeats are collected for one commit.
+const COLLECT: Duration = Duration::from_millis(5);
+
+/// The life of the record that gates follow.
+pub(crate) const EPOCH: Epoch = Epoch(1);
+
+/// The heartbeats of the gates of this node, and what is known of those of others.
+pub struct Enforcer {
+    book: Mutex<Gates>,
+    waiting: Mutex<Vec<(Beat, oneshot::Sender<Echo>)>>,
+    arrived: Notify,
+    /// Rises whenever the book has changed.
+    moved: watch::Sender<u64>,
+    lease: Span,
+    own: Option<Own>,
+}
+
+/// The gate of this process, where others write to the database too: it needs a lease like any other.
+struct Own {
+    session: Session,
+    name: String,
+    heartbeats: Mutex<Heartbeats>,
+    last: Mutex<Nonce>,
+}
+
+impl Enforcer {
+    /// Of a node whose database is shared or not, whose gates have leases of this length.
+    pub(crate) fn new(is_shared: bool, lease: Span, session: [u8; 16], name: String) -> Self {
+        let session = Session(u128::from_be_bytes(session));
+        let own = is_shared.then(|| Own {
+            session,
+            name,
+            heartbeats: Mutex::new(Heartbeats::new(session, EPOCH)),
+            last: Mutex::new(Nonce(0)),
+        });
+        Self {
+            // What was heard before this process began is in the record, and read from there.
+            book: Mutex::new(Gates::complete(Drift::DEFAULT)),
+            waiting: Mutex::default(),
+            arrived: Notify::new(),
+            moved: watch::Sender::new(0),
+            lease,
+            own,
+        }
+    }
+
+    /// How many gates may be answering, this node's own not among them where it needs no lease.
+    pub(crate) fn live(&self) -> usize {
+        self.book().live(uptime())
+    }
+
+    /// Takes a heartbeat of a gate, and echoes it once it is committed.
+    ///
+    /// # Errors
+    /// 503 if it could not be committed: then the gate has proved nothing.
+    pub(crate) async fn heard(&self, app: &App, heartbeat: Heartbeat, name: String) -> Result<Echo, Problem> {
+        let beat = Beat { heartbeat, name, granted: self.granted(app) };
+        self.note(&beat, uptime()).map_err(|_| Problem::from(Fault::Unavailable))?;
+        let (reply, echo) = oneshot::channel();
+        self.queue().push((beat, reply));
+        self.arrived.notify_one();
+        echo.await.map_err(|_| Problem::from(Fault::Unavailable))
+    }
+
+    /// For how long a gate may answer by an echo: the lease, or what the policy asks for that tolerates the most.
+    fn granted(&self, app: &App) -> Span {
+        app.gate.policy().longest_staleness().map_or(self.lease, |longest| longest.max(self.lease))
+    }
+
+    fn note(&self, beat: &Beat, now: Uptime) -> Result<(), keygate_model::enforce::TooManyGates> {
+        self.book().heard(&beat.heartbeat, &beat.name, beat.granted, now)?;
+        self.moved.send_modify(|times| *times += 1);
+        Ok(())
+    }
+
+    /// Commits heartbeats and echoes them, for as long as it is polled.
+    pub(crate) async fn keep_beating(&self, app: &App) {
+        if let Err(fault) = self.read(app).await {
+            tracing::error!(error = %fault, "the heartbeats of gates could not be read");
+        }
+        let mut ticks = 0_u64;
+        loop {
+            self.beat(app).await;
+            ticks += 1;
+            if ticks % 512 == 0 {
+                self.tidy(app).await;
+            }
+            let seen = app.gate.position();
+            tokio::select! {
+                () = self.arrived.notified() => tokio::time::sleep(COLLECT).await,
+                () = tokio::time::sleep(EVERY) => {}
+                () = self.moved_on(app, seen) => {}
+            }
+        }
+    }
+
+    /// Done when the gate of this node has applied more, which others may be waiting to hear.
+    async fn moved_on(&self, app: &App, seen: Position) {
+        if self.own.is_none() {
+            return std::future::pending().await;
+        }
+        while app.gate.position() == seen {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// One commit for everything that waits.
+    async fn beat(&self, app: &App) {
+        let waiting = std::mem::take(&mut *self.queue());
+        let own = self.own.as_ref().and_then(|own| self.own_beat(app, own).ok());
+        if waiting.is_empty() && own.is_none() {
+            return;
+        }
+        let beats = waiting.iter().map(|(beat, _)| beat).chain(own.as_ref()).cloned().collect();
+        match app.authority.beat(beats).await {
+            Ok(position) => {
+                for (beat, reply) in waiting {
+                    if reply.send(echo(&beat, position)).is_err() {
+                        tracing::debug!(gate = beat.name, "a gate hung up before its echo");
+                    }
+                }
+                if let (Some(own), Some(beat)) = (&self.own, own) {
+                    own.renew(app, &echo(&beat, position));
+                }
+            }
+            Err(fault) => {
+                tracing::warn!(error = %fault, gates = waiting.len(), "no heartbeat could be committed: leases run out");
+            }
+        }
+    }
+
+    fn own_beat(&self, app: &App, own: &Own) -> Result<Beat, NoEntropy> {
+        let nonce = Nonce(u128::from_be_bytes(app.rng.bytes()?));
+        *lock(&own.last) = nonce;
+        let now = uptime();
+        let heartbeat = lock(&own.heartbeats).send(nonce, app.gate.position(), now);
+        let beat = Beat { heartbeat, name: own.name.clone(), granted: self.granted(app) };
+        self.note(&beat, now).map(|()| beat).map_err(|_| NoEntropy)
+    }
+
+    /// Waits until what was committed at `position` is enforced at every gate, for `bound` at most.
+    ///
+    /// # Errors
+    /// Storage faults: what gates of other nodes have said cannot be read.
+    pub(crate) async fn wait(
+        &self,
+        app: &App,
+        position: Position,
+        committed: Uptime,
+        bound: Duration,
+    ) -> Result<Enforcement, Fault> {
+        let (mut moved, end) = (self.moved.subscribe(), committed.after(bound));
+        loop {
+            moved.mark_unchanged();
+            self.confirm_own(app);
+            if self.own.is_some() {
+                self.read(app).await?;
+            }
+            let now = uptime();
+            let enforcement = self.book().enforced(position, committed, now);
+            let Enforcement::Waiting { until, .. } = &enforcement else { return Ok(enforcement) };
+            if end <= now {
+                return Ok(enforcement);
+            }
+            let mut pause = end.min(*until).since(now).max(Duration::from_millis(1));
+            if self.own.is_some() {
+                pause = pause.min(LOOK);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                // Its sender is this enforcer.
+                _ = moved.changed() => {}
+            }
+        }
+    }
+
+    /// What the gate of this process has applied, it has said.
+    fn confirm_own(&self, app: &App) {
+        let Some(own) = &self.own else { return };
+        let (nonce, applied) = (*lock(&own.last), app.gate.position());
+        if nonce != Nonce(0) {
+            let heartbeat = Heartbeat { session: own.session, epoch: EPOCH, nonce, applied };
+            let beat = Beat { heartbeat, name: own.name.clone(), granted: self.granted(app) };
+            // There is room for one that was heard before.
+            drop(self.book().heard(&beat.heartbeat, &beat.name, beat.granted, uptime()));
+        }
+    }
+
+    /// Reads what gates of all nodes have said.
+    async fn read(&self, app: &App) -> Result<(), Fault> {
+        let beats = app.authority.beats().await?;
+        let now = uptime();
+        let mut book = self.book();
+        for beat in beats {
+            book.heard(&beat.heartbeat, &beat.name, beat.granted, now).map_err(|_| Fault::Overloaded)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets runs that ended long ago.
+    async fn tidy(&self, app: &App) {
+        let ended = self.book().tidy(uptime());
+        if !ended.is_empty()
+            && let Err(fault) = app.authority.forget_beats(ended).await
+        {
+            tracing::warn!(error = %fault, "gates that are gone could not be forgotten");
+        }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Gates> {
+        lock(&self.book)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Vec<(Beat, oneshot::Sender<Echo>)>> {
+        lock(&self.waiting)
+    }
+}
+
+impl Own {
+    fn renew(&self, app: &App, echo: &Echo) {
+        match lock(&self.heartbeats).echoed(echo, app.gate.position()) {
+            Ok(proofs) => proofs.into_iter().for_each(|proof| app.gate.lease().renew(proof)),
+            Err(stray) => tracing::error!(error = %stray, "this node's own heartbeat came back as another's"),
+        }
+    }
+}
+
+fn echo(beat: &Beat, position: Position) -> Echo {
+    let Heartbeat { session, epoch, nonce, .. } = beat.heartbeat;
+    Echo { session, epoch, nonce, position, granted: beat.granted }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
+}
