@@ -74,6 +74,8 @@ pub struct Metrics {
 struct Door {
     is_served: AtomicBool,
     allowed: AtomicU64,
+    /// Of those, by knowledge that was older than it should be.
+    stale: AtomicU64,
     denied: [AtomicU64; CODES.len()],
     unsure: [AtomicU64; UNSURE.len()],
     took: Histogram,
@@ -102,6 +104,9 @@ impl Metrics {
             Verdict::CannotTell(unsure) => &door.unsure[place(*unsure)],
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        if matches!(verdict, Verdict::Allow(permit) if permit.stale().is_some()) {
+            door.stale.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts a refusal ahead of the gate.

@@ -9,7 +9,7 @@ use keygate_gate::Identity;
 use keygate_model::{Actor, Expiry};
 
 /// How many there are.
-const COUNT: usize = 11;
+const COUNT: usize = 12;
 
 /// Their names, in the order of [`Headers::pairs`].
 pub const NAMES: [HeaderName; COUNT] = [
@@ -24,6 +24,7 @@ pub const NAMES: [HeaderName; COUNT] = [
     HeaderName::from_static("remote-user"),
     HeaderName::from_static("x-auth-request-user"),
     HeaderName::from_static("x-auth-jwt"),
+    HeaderName::from_static("x-auth-stale"),
 ];
 
 /// What stands where there is nothing to say.
@@ -79,6 +80,10 @@ impl Headers {
         };
         let request_id = add(format_args!("{request_id}"));
         let jwt = add(format_args!("{jwt}"));
+        let stale = match identity.stale {
+            Some(age) => add(format_args!("{}", age.as_secs())),
+            None => add(format_args!("{NONE}")),
+        };
         let places = [
             token,
             subject.clone(),
@@ -91,6 +96,7 @@ impl Headers {
             subject.clone(),
             subject,
             jwt,
+            stale,
         ];
         Self { text: text.into(), places }
     }
