@@ -123,3 +123,24 @@ impl Headers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_api_is_told_how_old_the_knowledge_is_that_let_somebody_in() {
+        let told = |stale| {
+            let identity =
+                Identity { actor: Actor::Stranger, scopes: "", role: "", expires: Expiry::Never, stale };
+            let headers = Headers::of(&identity, "id", None);
+            let stale = headers.texts().filter(|(name, _)| *name == "x-auth-stale").map(|(_, text)| text);
+            stale.map(|text| String::from_utf8(text.to_vec()).expect("text")).collect::<Vec<_>>()
+        };
+        assert_eq!(told(None), ["-"]);
+        assert_eq!(told(Some(Duration::from_millis(41_900))), ["41"]);
+        assert_eq!(told(Some(Duration::ZERO)), ["0"]);
+    }
+}

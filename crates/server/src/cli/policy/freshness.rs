@@ -9,7 +9,10 @@ use keygate_model::{
 
 /// What a route asks of a gate's knowledge, in words.
 pub(super) fn words(freshness: Freshness) -> String {
-    let most = freshness.max_staleness.map_or("the gate's lease".to_owned(), |most| written(most.duration()));
+    let most = match freshness.max_staleness {
+        Some(most) => format!("{} old", written(most.duration())),
+        None => "as old as the gate's lease lets it".to_owned(),
+    };
     match freshness.outage {
         Outage::Refuse => format!("{most}, then nobody"),
         Outage::AllowKnown(until) => {
@@ -42,5 +45,42 @@ fn written(length: Duration) -> String {
     match length.as_secs() {
         seconds if seconds >= 60 && seconds % 60 == 0 => format!("{}m", seconds / 60),
         seconds => format!("{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keygate_model::policy::{ApiSource, OWN_POLICY};
+
+    use super::*;
+
+    #[test]
+    fn what_lets_revoked_tokens_in_is_warned_of() {
+        let text = r#"
+            name = "shop"
+            hosts = ["shop.example.com"]
+            customers = "all"
+            max_staleness = "5s"
+            [actions]
+            "order:read" = { read = true }
+            "order:write" = {}
+            [routes]
+            "GET /a" = { action = "order:read" }
+            "GET /b" = { action = "order:read", outage = "allow-known", outage_max = "10m" }
+            "POST /c" = { action = "order:write", outage = "allow-known", outage_max = "90s" }
+        "#;
+        let own = Policy::compile(OWN_POLICY).expect("ours");
+        let policy = own.with(&[ApiSource { text: Some(text), retired: &[] }]).expect("a policy");
+        let api = &policy.apis()[0];
+        let mut said: Vec<_> = api.routes.all().iter().map(|route| words(route.freshness())).collect();
+        said.extend(warnings(&policy, api));
+        insta::assert_snapshot!(said.join("\n"), @r"
+        5s old, then nobody
+        5s old, then whoever is known until 10m
+        5s old, then whoever is known until 90s
+        warning: GET /b: a gate that is cut off lets revoked tokens in for up to 10m; receipts wait as long
+        warning: POST /c: a gate that is cut off lets revoked tokens in for up to 90s, and it changes something; receipts wait as long
+        ");
+        assert_eq!(words(Freshness::default()), "as old as the gate's lease lets it, then nobody");
     }
 }
