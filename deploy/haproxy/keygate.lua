@@ -9,7 +9,7 @@ local TIMEOUT_MS = 500
 -- What Keygate tells of whom it lets in. An answer without one of them is none.
 local IDENTITY = {
     "x-auth-token-id", "x-auth-subject", "x-auth-subject-type", "x-auth-customer-id", "x-auth-scopes", "x-auth-roles",
-    "x-auth-expires", "x-request-id", "remote-user", "x-auth-request-user", "x-auth-jwt",
+    "x-auth-expires", "x-request-id", "remote-user", "x-auth-request-user", "x-auth-jwt", "x-auth-stale",
 }
 
 -- What a refusal tells the client.

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, Ordering, fence},
 };
 
 use keygate_model::{
@@ -278,16 +278,32 @@ impl Gate {
             return Verdict::CannotTell(Unsure::Stale);
         }
         let with_sudo = book.policy.needs_sudo(want.action);
-        let verdict = self.replica.look(book, digest, with_sudo, |seen| {
-            let at = at.knowing(self.lease.knowledge_by(hold));
-            let verdict = decide(&book.policy, &seen.standing, want, at);
-            if let Verdict::Allow(permit) = &verdict {
-                allowed(seen, permit);
+        let mut allowed = Some(allowed);
+        loop {
+            let before = self.replica.position();
+            let verdict = self.replica.look(book, digest, with_sudo, |seen| {
+                let at = at.knowing(self.lease.knowledge_by(hold));
+                let verdict = decide(&book.policy, &seen.standing, want, at);
+                if let Verdict::Allow(permit) = &verdict {
+                    // Once a change is told to be applied, nobody may be let in by what was found before it.
+                    fence(Ordering::Acquire);
+                    if self.replica.position() != before {
+                        return None;
+                    }
+                    if let Some(allowed) = allowed.take() {
+                        allowed(seen, permit);
+                    }
+                }
+                Some(verdict)
+            });
+            match verdict {
+                Some(Some(verdict)) => return verdict,
+                Some(None) => {}
+                None => {
+                    return at.knowing(self.lease.knowledge_by(hold)).settle(Verdict::Deny(Deny::Unknown));
+                }
             }
-            verdict
-        });
-        verdict
-            .unwrap_or_else(|| at.knowing(self.lease.knowledge_by(hold)).settle(Verdict::Deny(Deny::Unknown)))
+        }
     }
 
     /// The service that a path names.

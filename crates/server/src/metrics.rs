@@ -74,6 +74,8 @@ pub struct Metrics {
 struct Door {
     is_served: AtomicBool,
     allowed: AtomicU64,
+    /// Of those, by knowledge that was older than it should be.
+    stale: AtomicU64,
     denied: [AtomicU64; CODES.len()],
     unsure: [AtomicU64; UNSURE.len()],
     took: Histogram,
@@ -102,6 +104,9 @@ impl Metrics {
             Verdict::CannotTell(unsure) => &door.unsure[place(*unsure)],
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        if matches!(verdict, Verdict::Allow(permit) if permit.stale().is_some()) {
+            door.stale.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts a refusal ahead of the gate.
@@ -196,6 +201,8 @@ fn place(unsure: Unsure) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use keygate_model::{Circumstances, Freshness, Knowledge, Outage, Permit, Span, Timestamp};
+
     use super::*;
 
     #[test]
@@ -206,6 +213,21 @@ mod tests {
         for (number, unsure) in UNSURE.into_iter().enumerate() {
             assert_eq!(place(unsure), number, "{}", unsure.code());
         }
+    }
+
+    #[test]
+    fn who_is_let_in_although_the_gate_is_cut_off_is_counted_twice() {
+        let known = Freshness { max_staleness: None, outage: Outage::AllowKnown(Span::seconds::<60>()) };
+        let (age, longest) = (Duration::from_secs(40), Duration::from_mins(1));
+        let at = Circumstances::of(Timestamp::from_seconds(0), None).wanting(known);
+        let cut_off = at.knowing(Knowledge::Proved { age, lease: Span::seconds::<30>(), longest });
+        let metrics = Metrics::default();
+        for at in [at, cut_off] {
+            metrics.decided(Protocol::Api, &at.settle(Verdict::Allow(Permit::public())));
+        }
+        let door = metrics.door(Protocol::Api);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        assert_eq!((count(&door.allowed), count(&door.stale)), (2, 1));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc, LazyLock,
-        atomic::{AtomicU64, Ordering},
+        Arc, LazyLock, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -47,8 +47,23 @@ fn mint(fill: u8) -> String {
     Secret::mint(&Brand::default(), Kind::Automation, &[fill; 32]).reveal().to_string()
 }
 
+fn token(revoked: bool) -> TokenRecord {
+    TokenRecord {
+        id: TokenId::from_bits(3),
+        digest: Digest::of(GOOD.as_bytes()),
+        customer: CustomerId::from_bits(1),
+        owner: Owner::Customer { role: "clerk".to_owned() },
+        scope: "shop:read".to_owned(),
+        services: Services::All,
+        expires: Expiry::Never,
+        sudo_until: None,
+        foreign: false,
+        revoked,
+    }
+}
+
 struct House {
-    gate: Gate,
+    gate: Arc<Gate>,
     clock: Arc<AtomicU64>,
 }
 
@@ -60,7 +75,16 @@ impl House {
     fn new(granted: u64) -> Self {
         let clock = Arc::new(AtomicU64::new(0));
         let hand = Arc::clone(&clock);
-        let lease = Lease::of(Lease::DEFAULT, move || Uptime::from_micros(hand.load(Ordering::Relaxed)));
+        Self::with_clock(granted, clock, move || Uptime::from_micros(hand.load(Ordering::Relaxed)))
+    }
+
+    /// The same, by this clock.
+    fn with_clock(
+        granted: u64,
+        clock: Arc<AtomicU64>,
+        hand: impl Fn() -> Uptime + Send + Sync + 'static,
+    ) -> Self {
+        let lease = Lease::of(Lease::DEFAULT, hand);
         let gate = Gate::new(Arc::new(Policy::compile(OWN_POLICY).expect("ours")), 10).with_lease(lease);
         let customer = CustomerId::from_bits(1);
         gate.apply(Batch {
@@ -76,22 +100,11 @@ impl House {
                     text: Some(SHOP.to_owned()),
                     retired: Vec::new(),
                 }),
-                Record::Token(TokenRecord {
-                    id: TokenId::from_bits(3),
-                    digest: Digest::of(GOOD.as_bytes()),
-                    customer,
-                    owner: Owner::Customer { role: "clerk".to_owned() },
-                    scope: "shop:read".to_owned(),
-                    services: Services::All,
-                    expires: Expiry::Never,
-                    sudo_until: None,
-                    foreign: false,
-                    revoked: false,
-                }),
+                Record::Token(token(false)),
             ],
         });
         gate.open();
-        let house = Self { gate, clock };
+        let house = Self { gate: Arc::new(gate), clock };
         house.at(1_000);
         let granted = Span::of(Duration::from_secs(granted)).expect("not zero");
         house.gate.lease().renew(Proof { sent: Uptime::from_micros(1_000_000_000), granted });
@@ -207,8 +220,42 @@ fn an_outage_lets_in_who_is_known_where_a_route_says_so_and_only_them() {
 #[test]
 fn a_gate_without_a_lease_is_as_current_as_what_it_holds() {
     let House { gate, clock } = House::new(30);
-    let house = House { gate: gate.with_lease(Lease::none()), clock };
+    let gate = Arc::into_inner(gate).expect("the only one").with_lease(Lease::none());
+    let house = House { gate: Arc::new(gate), clock };
     house.at(9_999);
     assert_eq!(house.get("/strict"), Ok(None));
     assert!(house.gate.is_ready());
+}
+
+/// The clock is read between the look-up and the answer: what happens then happens there.
+fn meanwhile(act: impl Fn(&Gate) + Send + Sync + 'static) -> House {
+    let (clock, gate) = (Arc::new(AtomicU64::new(0)), Arc::new(OnceLock::<Weak<Gate>>::new()));
+    let (hand, armed) = (Arc::clone(&clock), Arc::clone(&gate));
+    let done = AtomicBool::new(false);
+    let house = House::with_clock(30, clock, move || {
+        let gate = armed.get().and_then(Weak::upgrade);
+        if let Some(gate) = gate.filter(|_| !done.swap(true, Ordering::Relaxed)) {
+            act(&gate);
+        }
+        Uptime::from_micros(hand.load(Ordering::Relaxed))
+    });
+    gate.set(Arc::downgrade(&house.gate)).expect("once");
+    house
+}
+
+#[test]
+fn nobody_is_let_in_by_what_was_found_before_a_change_that_is_applied() {
+    let revoke = || Batch { position: Position(4), records: vec![Record::Token(token(true))] };
+    let house = meanwhile(move |gate| gate.apply(revoke()));
+    assert_eq!(house.get("/plain"), Err("token_unknown"));
+    assert_eq!(house.gate.position(), Position(4), "the look-up was before it");
+}
+
+#[test]
+fn a_lease_that_is_renewed_after_the_look_up_is_not_for_what_was_looked_up() {
+    let proof = Proof { sent: Uptime::from_micros(1_040_000_000), granted: Lease::DEFAULT };
+    let house = meanwhile(move |gate| gate.lease().renew(proof));
+    house.at(1_041);
+    assert_eq!(house.get("/plain"), Err("lease_lapsed"), "found before it was proved");
+    assert_eq!(house.get("/plain"), Ok(None));
 }

@@ -101,6 +101,10 @@ impl Policy {
         }
         let mut routes = std::mem::replace(&mut self.own, Routes::own());
         for (on, line) in &file.routes {
+            if line.freshness().says_something() {
+                let why = "max_staleness and outage are for protected APIs".to_owned();
+                return Err(BadPolicy::Route { on: on.clone(), why });
+            }
             let added = routes.add(on, line, Freshness::default(), |name| self.action(name));
             added.map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }

@@ -74,6 +74,10 @@ fn span(text: &str, most: Span) -> Result<Span, String> {
 }
 
 impl FreshnessLine {
+    pub(super) fn says_something(self) -> bool {
+        self.max_staleness.is_some() || self.outage.is_some() || self.outage_max.is_some()
+    }
+
     /// What it comes to, where this holds of what it does not say.
     pub(super) fn over(self, whole: Freshness) -> Result<Freshness, String> {
         let max_staleness = self.max_staleness.map(|MaxStaleness(most)| most).or(whole.max_staleness);
@@ -124,3 +128,6 @@ impl Api {
         routes.chain([self.freshness]).filter_map(Freshness::longest).max()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 mod apply;
 mod check;
 mod explain;
+mod freshness;
 mod import;
 mod show;
 

@@ -57,6 +57,14 @@ impl Metrics {
                 sample("cannot_tell", unsure.code(), counter);
             }
         }
+        let name = "keygate_authz_stale_total";
+        page.counter(
+            name,
+            "Questions that were allowed while the gate was cut off, because a policy says so.",
+        );
+        for (protocol, door) in self.open_doors() {
+            page.sample(name, &[("protocol", protocol)], load(&door.stale));
+        }
         let name = "keygate_authz_duration_seconds";
         page.histogram(name, "Time from a question to the decision.");
         for (protocol, door) in self.open_doors() {

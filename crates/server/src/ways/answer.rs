@@ -22,7 +22,7 @@ const REMOVE: HeaderName = HeaderName::from_static("x-envoy-auth-headers-to-remo
 
 /// What of a client's Envoy takes away before the API gets it: credentials, and names that some servers take for one of
 /// ours (SECURITY-BAR T-25).
-pub(super) const REMOVED: [&str; 14] = [
+pub(super) const REMOVED: [&str; 15] = [
     "fastly-key",
     "authorization",
     "fastly_key",
@@ -37,6 +37,7 @@ pub(super) const REMOVED: [&str; 14] = [
     "remote_user",
     "x_auth_request_user",
     "x_auth_jwt",
+    "x_auth_stale",
 ];
 
 static REMOVED_LIST: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -57,7 +58,7 @@ pub(super) fn render(way: Way, outcome: Outcome) -> Response<Body> {
 fn allow(way: Way, identity: &Headers) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    headers.reserve(15);
+    headers.reserve(16);
     identity.put(headers);
     if way == Way::Envoy {
         headers.insert(REMOVE, REMOVED_LIST.clone());

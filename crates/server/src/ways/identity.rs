@@ -9,7 +9,7 @@ use keygate_gate::Identity;
 use keygate_model::{Actor, Expiry};
 
 /// How many there are.
-const COUNT: usize = 11;
+const COUNT: usize = 12;
 
 /// Their names, in the order of [`Headers::pairs`].
 pub const NAMES: [HeaderName; COUNT] = [
@@ -24,6 +24,7 @@ pub const NAMES: [HeaderName; COUNT] = [
     HeaderName::from_static("remote-user"),
     HeaderName::from_static("x-auth-request-user"),
     HeaderName::from_static("x-auth-jwt"),
+    HeaderName::from_static("x-auth-stale"),
 ];
 
 /// What stands where there is nothing to say.
@@ -79,6 +80,10 @@ impl Headers {
         };
         let request_id = add(format_args!("{request_id}"));
         let jwt = add(format_args!("{jwt}"));
+        let stale = match identity.stale {
+            Some(age) => add(format_args!("{}", age.as_secs())),
+            None => add(format_args!("{NONE}")),
+        };
         let places = [
             token,
             subject.clone(),
@@ -91,6 +96,7 @@ impl Headers {
             subject.clone(),
             subject,
             jwt,
+            stale,
         ];
         Self { text: text.into(), places }
     }
@@ -115,5 +121,26 @@ impl Headers {
         for (name, value) in self.pairs() {
             headers.insert(name, value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_api_is_told_how_old_the_knowledge_is_that_let_somebody_in() {
+        let told = |stale| {
+            let identity =
+                Identity { actor: Actor::Stranger, scopes: "", role: "", expires: Expiry::Never, stale };
+            let headers = Headers::of(&identity, "id", None);
+            let stale = headers.texts().filter(|(name, _)| *name == "x-auth-stale").map(|(_, text)| text);
+            stale.map(|text| String::from_utf8(text.to_vec()).expect("text")).collect::<Vec<_>>()
+        };
+        assert_eq!(told(None), ["-"]);
+        assert_eq!(told(Some(Duration::from_millis(41_900))), ["41"]);
+        assert_eq!(told(Some(Duration::ZERO)), ["0"]);
     }
 }

@@ -195,6 +195,7 @@ fn identity_of(values: [&str; 7]) -> Vec<(&'static str, String)> {
         ("remote-user", subject.clone()),
         ("x-auth-request-user", subject),
         ("x-auth-jwt", "-".to_owned()),
+        ("x-auth-stale", "-".to_owned()),
     ]
 }
 

@@ -7,7 +7,7 @@ const PLAIN: &str = "GET /orders/1?a=b HTTP/1.1\r\nHost: api.shop.example.com\r\
                      Accept: */*\r\nAccept-Encoding: gzip\r\nCookie: a=b\r\nX-Auth-Subject: forged\r\n\r\n";
 
 /// What the API gets of it, whatever the proxy: what the client said, and who it is.
-const GOT: [&str; 19] = [
+const GOT: [&str; 20] = [
     "accept",
     "accept-encoding",
     "cookie",
@@ -20,6 +20,7 @@ const GOT: [&str; 19] = [
     "x-auth-request-user",
     "x-auth-roles",
     "x-auth-scopes",
+    "x-auth-stale",
     "x-auth-subject",
     "x-auth-subject-type",
     "x-auth-token-id",

@@ -7,7 +7,7 @@ use crate::{
     wire::Ask,
 };
 
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "x-auth-token-id",
     "x-auth-subject",
     "x-auth-subject-type",
@@ -19,6 +19,7 @@ const NAMES: [&str; 11] = [
     "remote-user",
     "x-auth-request-user",
     "x-auth-jwt",
+    "x-auth-stale",
 ];
 
 /// The request as it reached the API: there is one.

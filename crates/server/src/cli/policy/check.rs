@@ -9,7 +9,7 @@ use keygate_model::{
 };
 use serde_json::json;
 
-use super::{PolicyFile, only};
+use super::{PolicyFile, freshness, only};
 use crate::cli::{Shown, output};
 
 #[derive(Args)]
@@ -37,7 +37,7 @@ impl Check {
             output::json(&json!({
                 "name": api.name, "hosts": api.hosts, "routes": api.routes.all().len(),
                 "public": named(api, Access::Public), "unclassified": named(api, Access::Unclassified),
-                "cases_failed": failed,
+                "cases_failed": failed, "warnings": freshness::warnings(&policy, api),
             }));
         } else {
             show(&policy, api)?;
@@ -93,7 +93,9 @@ fn show(policy: &Policy, api: &Api) -> anyhow::Result<()> {
         ("Routes", api.routes.all().len().to_string()),
         ("Public", if public.is_empty() { "none".to_owned() } else { public.join(", ") }),
         ("Unclassified", if unclassified.is_empty() { "none".to_owned() } else { unclassified.join(", ") }),
+        ("Knowledge may be", freshness::words(api.freshness)),
     ]);
+    freshness::warnings(policy, api).iter().for_each(output::line);
     output::line("");
     output::list(
         &["ROUTE", "ACTION", "SERVICE", "SCOPES", "ROLES"],

@@ -10,7 +10,7 @@ use keygate_model::{
 };
 use serde_json::json;
 
-use super::PolicyFile;
+use super::{PolicyFile, freshness};
 use crate::cli::{Database, Desk, Shown, output};
 
 #[derive(Args)]
@@ -42,6 +42,8 @@ struct Found {
     service: Option<String>,
     scopes: Vec<String>,
     roles: Vec<String>,
+    freshness: Option<String>,
+    warning: Option<String>,
 }
 
 impl Explain {
@@ -57,7 +59,8 @@ impl Explain {
         if self.shown.json {
             output::json(&json!({
                 "answer": found.answer, "route": found.route, "action": found.action, "service": found.service,
-                "scopes": found.scopes, "roles": found.roles,
+                "scopes": found.scopes, "roles": found.roles, "freshness": found.freshness,
+                "warning": found.warning,
             }));
         } else {
             let list = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -68,7 +71,9 @@ impl Explain {
                 ("Service", found.service.unwrap_or_else(|| "none is named".to_owned())),
                 ("Scopes that contain it", list(&found.scopes)),
                 ("Roles that contain it", list(&found.roles)),
+                ("Knowledge may be", found.freshness.unwrap_or_else(|| "not asked for".to_owned())),
             ]);
+            found.warning.iter().for_each(output::line);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -89,6 +94,8 @@ impl Explain {
             service: None,
             scopes: Vec::new(),
             roles: Vec::new(),
+            freshness: None,
+            warning: None,
         };
         let Matched { route, access, service } = match policy.route_at(&host, method, &path) {
             Ok(matched) => matched,
@@ -97,7 +104,13 @@ impl Explain {
                 return Ok(none("refused: the path can be read in two ways (ambiguous_path)"));
             }
         };
-        let found = Found { route: Some(route.on.clone()), service: service.map(str::to_owned), ..none("") };
+        let found = Found {
+            route: Some(route.on.clone()),
+            service: service.map(str::to_owned),
+            freshness: Some(freshness::words(route.freshness())),
+            warning: freshness::warning(policy, route),
+            ..none("")
+        };
         Ok(match access {
             Access::Public => Found { answer: "allowed to everybody".to_owned(), ..found },
             Access::Unclassified => Found {
