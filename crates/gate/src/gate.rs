@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Actor, Ask, Batch, Circumstances, Deny, Digest, Permit, Policy, Position, Record, ServiceId, Subject,
+    Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Permit, Policy, Position, ServiceId,
     Timestamp, Unsure, Verdict, Want,
     ask::Reading,
     decide,
@@ -15,22 +15,23 @@ use keygate_model::{
     token::{Foreign, Kind, Presented},
 };
 
+use arc_swap::ArcSwap;
+
 use crate::{
     book::Book,
+    held::{Filling, Held, Retired},
     identity::Identity,
-    replica::{Replica, Seen},
+    replica::Seen,
     usage::{Client, Mark, Usage},
 };
 
 /// Decides. Share it behind an `Arc`; every method takes `&self`.
 pub struct Gate {
-    replica: Replica,
+    held: ArcSwap<Held>,
+    /// Keygate's own policy, for a replica that begins anew.
+    own: Arc<Policy>,
     usage: Usage,
     open: AtomicBool,
-    /// The log that it follows was tampered with: what it holds may be behind, and nothing can tell by how much.
-    distrusted: AtomicBool,
-    /// Some of its tokens were imported: their secrets may look like anything.
-    foreign: AtomicBool,
 }
 
 /// A decision, and what it was made by.
@@ -48,12 +49,29 @@ impl Gate {
     #[must_use]
     pub fn new(policy: Arc<Policy>, tokens: usize) -> Self {
         Self {
-            replica: Replica::new(policy, tokens),
+            held: ArcSwap::from_pointee(Held::new(Arc::clone(&policy), tokens)),
+            own: policy,
             usage: Usage::new(),
             open: AtomicBool::new(false),
-            distrusted: AtomicBool::new(false),
-            foreign: AtomicBool::new(false),
         }
+    }
+
+    /// A replica to fill beside the one that decides, sized for `tokens`.
+    #[must_use]
+    pub fn filling(&self, tokens: usize) -> Filling {
+        Filling::new(Arc::clone(&self.own), tokens)
+    }
+
+    /// Decides by what was filled from the next request on. Drop what is given back where it does not matter how long that
+    /// takes.
+    pub fn replace(&self, filled: Filling) -> Retired {
+        Retired::new(self.held.swap(filled.held()))
+    }
+
+    /// A sum over everything it holds: two gates that hold the same have the same. Of one customer, what concerns it.
+    #[must_use]
+    pub fn digest(&self, of: Option<CustomerId>) -> u128 {
+        self.held.load().replica.digest(of)
     }
 
     /// Says that the replica holds everything there was: from now on what it lacks does not exist.
@@ -69,48 +87,46 @@ impl Gate {
     /// Whether it can tell.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire) && !self.distrusted.load(Ordering::Acquire)
+        self.can_tell(&self.held.load())
+    }
+
+    fn can_tell(&self, held: &Held) -> bool {
+        self.open.load(Ordering::Acquire) && !held.is_distrusted()
     }
 
     /// Applies what has changed.
     pub fn apply(&self, batch: Batch) {
-        if batch.records.contains(&Record::Broken(Subject::None)) {
-            self.distrusted.store(true, Ordering::Release);
-        }
-        if batch.records.iter().any(|record| matches!(record, Record::Token(token) if token.foreign)) {
-            self.foreign.store(true, Ordering::Release);
-        }
-        self.replica.apply(batch);
+        self.held.load().apply(batch);
     }
 
     /// Whether secrets that were made elsewhere are worth a look-up.
     #[must_use]
     pub fn foreign(&self) -> Foreign {
-        if self.foreign.load(Ordering::Acquire) { Foreign::Accepted } else { Foreign::Refused }
+        if self.held.load().is_foreign() { Foreign::Accepted } else { Foreign::Refused }
     }
 
     /// The position that has been applied.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.replica.position()
+        self.held.load().replica.position()
     }
 
     /// How many tokens it holds, and the bytes that their table takes.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        self.replica.size()
+        self.held.load().replica.size()
     }
 
     /// How many policies it cannot read, and so denies everything that they are about.
     #[must_use]
     pub fn unreadable_policies(&self) -> usize {
-        self.replica.unreadable_policies()
+        self.held.load().replica.unreadable_policies()
     }
 
     /// The policies it decides by now.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.replica.book().policy)
+        Arc::clone(&self.held.load().replica.book().policy)
     }
 
     /// Decides a whole request: finds its route, then what the credential may do there. Notes the use.
@@ -129,16 +145,18 @@ impl Gate {
     ) -> Decided<T> {
         // Fetching the token takes the longest, and finding the route does not need it.
         let digest = ask.secret.as_ref().map(Presented::digest).map_err(|deny| *deny);
+        let held = self.held.load();
         if let Ok(digest) = &digest {
-            self.replica.touch(digest);
+            held.replica.touch(digest);
         }
-        let (mut seen, book) = (None, self.replica.book());
-        let verdict = self.verdict(&book, ask, digest, Circumstances { now, client: client.ip }, |allowed| {
-            seen = Some(see(&allowed.map_or(Identity::NOBODY, Identity::of)));
-            if let Some(allowed) = allowed {
-                self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
-            }
-        });
+        let (mut seen, book) = (None, held.replica.book());
+        let verdict =
+            self.verdict((&held, &book), ask, digest, Circumstances { now, client: client.ip }, |allowed| {
+                seen = Some(see(&allowed.map_or(Identity::NOBODY, Identity::of)));
+                if let Some(allowed) = allowed {
+                    self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
+                }
+            });
         let policy = (!matches!(verdict, Verdict::Allow(_))).then(|| Arc::clone(&book.policy));
         Decided { verdict, seen, policy }
     }
@@ -146,17 +164,17 @@ impl Gate {
     /// The verdict by this book. Whoever is let in is handed to `allowed`: nobody, where everybody is.
     fn verdict(
         &self,
-        book: &Book,
+        (held, book): (&Held, &Book),
         ask: &Ask<'_>,
         digest: Result<Digest, Deny>,
         at: Circumstances,
         allowed: impl FnOnce(Option<&Seen<'_>>),
     ) -> Verdict {
         // The routes of protected APIs come with the feed; Keygate's own are known before.
-        if ask.host.is_some() && !self.is_open() {
+        if ask.host.is_some() && !self.can_tell(held) {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let found = self.find(book, ask);
+        let found = find(held, book, ask);
         match found {
             Ok(None) => {
                 allowed(None);
@@ -177,30 +195,13 @@ impl Gate {
             return Verdict::Deny(Deny::Kind);
         }
         match (found, &ask.host) {
-            (Ok(Some(want)), _) => self.judge(book, &digest, &want, at, |seen| allowed(Some(seen))),
+            (Ok(Some(want)), _) => self.judge((held, book), &digest, &want, at, |seen| allowed(Some(seen))),
             (Err(why), Some(host)) => {
                 // Which routes a protected API has is told to those who have a token for it; to others, what they lack.
                 let told = |seen: &Seen<'_>| refuse(&book.policy, &seen.standing, host, why, at);
-                self.replica.look(book, &digest, false, told).unwrap_or(Verdict::Deny(Deny::Unknown))
+                held.replica.look(book, &digest, false, told).unwrap_or(Verdict::Deny(Deny::Unknown))
             }
             _ => Verdict::Deny(Deny::NoRoute),
-        }
-    }
-
-    /// What a request is about. None: it is public.
-    fn find(&self, book: &Book, ask: &Ask<'_>) -> Result<Option<Want>, Deny> {
-        let matched = match &ask.host {
-            None => book.policy.route(ask.method, &ask.path),
-            Some(host) => book.policy.route_at(host, ask.method, &ask.path),
-        };
-        match matched {
-            Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. }) => {
-                Ok(Some(Want { action, service: service.map(|text| self.wanted(text)) }))
-            }
-            Ok(Matched { access: Access::Public, .. }) => Ok(None),
-            Ok(Matched { access: Access::Unclassified, .. }) => Err(Deny::Unclassified),
-            Err(Unmatched::NoRoute) => Err(Deny::NoRoute),
-            Err(Unmatched::Ambiguous) => Err(Deny::AmbiguousPath),
         }
     }
 
@@ -208,29 +209,31 @@ impl Gate {
     /// know one thing more.
     #[must_use]
     pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
-        self.judge(&self.replica.book(), digest, want, at, |_| ())
+        let held = self.held.load();
+        self.judge((&held, &held.replica.book()), digest, want, at, |_| ())
     }
 
     /// Who acts with the token that has this digest, whether it may do anything or not. None if there is no such token.
     #[must_use]
     pub fn actor(&self, digest: &Digest) -> Option<Actor> {
-        self.replica.look(&self.replica.book(), digest, false, |seen| seen.standing.actor)
+        let held = self.held.load();
+        held.replica.look(&held.replica.book(), digest, false, |seen| seen.standing.actor)
     }
 
     /// Every question ends here. Whoever is let in is handed to `allowed`.
     fn judge(
         &self,
-        book: &Book,
+        (held, book): (&Held, &Book),
         digest: &Digest,
         want: &Want,
         at: Circumstances,
         allowed: impl FnOnce(&Seen<'_>),
     ) -> Verdict {
-        if !self.is_open() {
+        if !self.can_tell(held) {
             return Verdict::CannotTell(Unsure::Stale);
         }
         let with_sudo = book.policy.needs_sudo(want.action);
-        let verdict = self.replica.look(book, digest, with_sudo, |seen| {
+        let verdict = held.replica.look(book, digest, with_sudo, |seen| {
             let verdict = decide(&book.policy, &seen.standing, want, at);
             if let Verdict::Allow(_) = &verdict {
                 allowed(seen);
@@ -243,15 +246,13 @@ impl Gate {
     /// The service that a path names.
     #[must_use]
     pub fn wanted(&self, text: &str) -> WantedService {
-        text.parse().map_or(WantedService::Unknown, |id| self.wanted_id(id))
+        self.held.load().wanted(text)
     }
 
     /// The same for an id.
     #[must_use]
     pub fn wanted_id(&self, id: ServiceId) -> WantedService {
-        self.replica
-            .customer_of(id)
-            .map_or(WantedService::Unknown, |customer| WantedService::Known(id, customer))
+        self.held.load().wanted_id(id)
     }
 
     /// Takes the marks of use that wait to be written, the oldest first, `most` at most.
@@ -264,5 +265,22 @@ impl Gate {
     #[must_use]
     pub fn lost_marks(&self) -> u64 {
         self.usage.lost()
+    }
+}
+
+/// What a request is about. None: it is public.
+fn find(held: &Held, book: &Book, ask: &Ask<'_>) -> Result<Option<Want>, Deny> {
+    let matched = match &ask.host {
+        None => book.policy.route(ask.method, &ask.path),
+        Some(host) => book.policy.route_at(host, ask.method, &ask.path),
+    };
+    match matched {
+        Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. }) => {
+            Ok(Some(Want { action, service: service.map(|text| held.wanted(text)) }))
+        }
+        Ok(Matched { access: Access::Public, .. }) => Ok(None),
+        Ok(Matched { access: Access::Unclassified, .. }) => Err(Deny::Unclassified),
+        Err(Unmatched::NoRoute) => Err(Deny::NoRoute),
+        Err(Unmatched::Ambiguous) => Err(Deny::AmbiguousPath),
     }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum::http::HeaderMap;
+use data_encoding::HEXLOWER;
 use keygate_authority::{Authority, Fault, Origin, Settings, denial::Denials, usage};
 use keygate_gate::Gate;
 use keygate_model::{
@@ -20,6 +21,7 @@ use keygate_purge::Purger;
 
 use crate::{
     edge::{Clock, NoEntropy, Rng},
+    feed::{self, Hub},
     metrics::Metrics,
     outbox::Outbox,
     quota::{Limits, Quota},
@@ -63,6 +65,10 @@ pub struct App {
     pub quota: Quota,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
     explained: std::sync::atomic::AtomicI64,
+    /// Tells gates elsewhere.
+    pub(crate) feed: Arc<Hub>,
+    /// What this node is called among others.
+    pub(crate) node: String,
     /// Makes ids of refusals.
     pub denials: Denials,
     request_ids: RequestIds,
@@ -87,6 +93,8 @@ pub struct Parts {
     pub event_retention_days: u32,
     /// The hourly quota.
     pub quota: Limits,
+    /// How the feed is served.
+    pub feed: feed::Settings,
 }
 
 impl App {
@@ -96,9 +104,11 @@ impl App {
     /// What [`Authority::open`] says.
     pub fn open(parts: Parts) -> Result<Arc<Self>, Fault> {
         let gate = Arc::new(Gate::new(Arc::clone(&parts.settings.policy), 0));
-        let fed = Arc::clone(&gate);
-        let authority = Authority::open(parts.settings, Box::new(move |batch| fed.apply(batch)))?;
+        let feed = Arc::new(Hub::new(Arc::clone(&parts.settings.policy), parts.feed));
+        let (fed, told) = (Arc::clone(&gate), Arc::clone(&feed));
+        let authority = Authority::open(parts.settings, Box::new(move |batch| told.tell(&fed, batch)))?;
         gate.open();
+        let node = parts.rng.bytes::<8>().map_or_else(|_| String::new(), |id| HEXLOWER.encode(&id));
         let denials = authority.denials();
         Ok(Arc::new(Self {
             authority,
@@ -112,6 +122,8 @@ impl App {
             stranded: Stranded::default(),
             metrics: Metrics::default(),
             quota: Quota::new(parts.quota),
+            feed,
+            node,
             explained: std::sync::atomic::AtomicI64::new(0),
             denials,
             request_ids: RequestIds::new(parts.rng.bytes().unwrap_or_default()),
@@ -161,6 +173,7 @@ impl App {
     /// Says that serving is about to end.
     pub(crate) fn begin_to_stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.feed.stop();
     }
 
     /// Whether it is.

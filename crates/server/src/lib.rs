@@ -9,6 +9,7 @@ pub mod config;
 mod door;
 pub mod edge;
 mod error;
+pub mod feed;
 mod json;
 pub mod log;
 mod metrics;

@@ -77,6 +77,7 @@ pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl
     tokio::select! {
         () = stop => {}
         () = hall.app.keep_flushing() => {}
+        () = hall.app.feed.keep_beating(&hall.app) => {}
         () = hall.patience.keep_ticking() => {}
     }
     hall.app.begin_to_stop();

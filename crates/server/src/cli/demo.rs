@@ -149,6 +149,7 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
         outbox: Outbox::default(),
         event_retention_days: EVENT_RETENTION_DAYS,
         quota: Limits::default(),
+        feed: crate::feed::Settings::default(),
     })?)
 }
 

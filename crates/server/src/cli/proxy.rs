@@ -134,6 +134,7 @@ impl Proxy {
             outbox: Outbox::new(None),
             event_retention_days: EVENT_RETENTION_DAYS,
             quota: Limits::default(),
+            feed: crate::feed::Settings::default(),
         })?)
     }
 }

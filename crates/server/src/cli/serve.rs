@@ -124,6 +124,7 @@ impl Serve {
             outbox,
             event_retention_days,
             quota: file.quota,
+            feed: file.feed.clone(),
         })
     }
 }

@@ -223,6 +223,7 @@ impl Node {
             outbox: Outbox::new(Some(ground.outbox())),
             event_retention_days: EVENT_RETENTION_DAYS,
             quota: ground.quota,
+            feed: keygate_server::feed::Settings::default(),
         });
         let app = app.expect("the house opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
