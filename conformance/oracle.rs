@@ -80,8 +80,9 @@ const NO_MACHINES: [&str; 5] =
     ["token:create", "sudo:start", "password:change", "password:reset", "invitation:create"];
 const FOR_PEOPLE: [&str; 3] = ["factor:enrol", "factor:disable", "customer:delete"];
 const MINT: &str = "automation_token:mint";
-const SCOPES: [&str; 6] = ["global", "global:read", "purge_select", "purge_all", "introspect", MINT];
-const ROLES: [&str; 4] = ["superuser", "engineer", "billing", "user"];
+const FOLLOW: &str = "feed:follow";
+const SCOPES: [&str; 7] = ["global", "global:read", "purge_select", "purge_all", "introspect", "feed", MINT];
+const ROLES: [&str; 5] = ["superuser", "engineer", "billing", "user", "gate"];
 
 /// The answer that must come.
 pub(crate) fn oracle(facts: &Facts, caller: &Caller, client: Option<IpAddr>, what: &What) -> Answer {
@@ -136,7 +137,7 @@ fn judge(facts: &Facts, caller: &Caller, client: Option<IpAddr>, what: &What) ->
     refuse(person.is_none() && NO_MACHINES.contains(&action), "token_type_not_allowed")?;
     let in_scope = scopes.iter().any(|scope| scope_has(scope, action));
     refuse(!in_scope && action == MINT, "minting_not_allowed")?;
-    refuse(!in_scope && scopes.contains(&"global:read"), "read_only")?;
+    refuse(!in_scope && scopes.contains(&"global:read") && action != FOLLOW, "read_only")?;
     refuse(!in_scope, "insufficient_scope")?;
     refuse(!role_has(role, action) && action == MINT, "minting_not_allowed")?;
     refuse(!role_has(role, action), "insufficient_role")?;
@@ -180,11 +181,12 @@ fn on_service(
 fn scope_has(scope: &str, action: &str) -> bool {
     let itself = matches!(action, "token:read_self" | "token:revoke_self");
     match scope {
-        "global" => action != MINT,
+        "global" => ![MINT, FOLLOW].contains(&action),
         "global:read" => READS.contains(&action) || itself,
         "purge_select" => matches!(action, "purge:key" | "purge:url") || itself,
         "purge_all" => action == "purge:all" || itself,
         "introspect" => action == "token:introspect" || itself,
+        "feed" => action == FOLLOW || itself,
         _ => action == MINT || itself,
     }
 }
@@ -193,6 +195,9 @@ fn role_has(role: &str, action: &str) -> bool {
     let changes_services =
         matches!(action, "service:create" | "service:update" | "service:delete" | "service:activate");
     let purges = action.starts_with("purge:");
+    if role == "gate" {
+        return [FOLLOW, "token:read_self", "token:revoke_self"].contains(&action);
+    }
     EVERYBODYS.contains(&action)
         || match role {
             "superuser" => true,
@@ -316,6 +321,7 @@ fn automation_tokens(method: &str, segments: &[&str]) -> Result<&'static str, &'
 
 fn people_and_account(method: &str, segments: &[&str]) -> Result<&'static str, &'static str> {
     Ok(match (method, segments) {
+        ("GET", ["feed"]) | ("POST", ["feed", "lease"]) => FOLLOW,
         ("POST", ["current_user", "password"]) => "password:change",
         ("POST" | "PUT", ["current_user", "two_factor"]) => "factor:enrol",
         ("DELETE", ["current_user", "two_factor"]) => "factor:disable",

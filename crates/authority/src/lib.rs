@@ -24,6 +24,7 @@ pub mod policy;
 mod row;
 pub mod service;
 pub mod signer;
+mod snapshot;
 mod text;
 pub mod token;
 pub mod usage;

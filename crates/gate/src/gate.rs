@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Actor, Ask, Batch, Circumstances, Deny, Digest, Freshness, Permit, Policy, Position, Record, ServiceId,
-    Subject, Timestamp, Unsure, Verdict, Want,
+    Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Freshness, Permit, Policy, Position,
+    ServiceId, Timestamp, Unsure, Verdict, Want,
     ask::Reading,
     decide,
     decide::{WantedService, refuse},
@@ -15,23 +15,24 @@ use keygate_model::{
     token::{Foreign, Kind, Presented},
 };
 
+use arc_swap::ArcSwap;
+
 use crate::{
     book::Book,
+    held::{Filling, Held, Retired},
     identity::Identity,
     lease::{Hold, Lease},
-    replica::{Replica, Seen},
+    replica::Seen,
     usage::{Client, Mark, Usage},
 };
 
 /// Decides. Share it behind an `Arc`; every method takes `&self`.
 pub struct Gate {
-    replica: Replica,
+    held: ArcSwap<Held>,
+    /// Keygate's own policy, for a replica that begins anew.
+    own: Arc<Policy>,
     usage: Usage,
     open: AtomicBool,
-    /// The log that it follows was tampered with: what it holds may be behind, and nothing can tell by how much.
-    distrusted: AtomicBool,
-    /// Some of its tokens were imported: their secrets may look like anything.
-    foreign: AtomicBool,
     /// For how long what it holds may be taken for all there is.
     lease: Lease,
 }
@@ -51,11 +52,10 @@ impl Gate {
     #[must_use]
     pub fn new(policy: Arc<Policy>, tokens: usize) -> Self {
         Self {
-            replica: Replica::new(policy, tokens),
+            held: ArcSwap::from_pointee(Held::new(Arc::clone(&policy), tokens)),
+            own: policy,
             usage: Usage::new(),
             open: AtomicBool::new(false),
-            distrusted: AtomicBool::new(false),
-            foreign: AtomicBool::new(false),
             lease: Lease::none(),
         }
     }
@@ -70,6 +70,27 @@ impl Gate {
     #[must_use]
     pub fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// A replica to fill beside the one that decides, sized for `tokens`.
+    #[must_use]
+    pub fn filling(&self, tokens: usize) -> Filling {
+        Filling::new(Arc::clone(&self.own), tokens)
+    }
+
+    /// Decides by what was filled from the next request on. Drop what is given back where it does not matter how long that
+    /// takes.
+    pub fn replace(&self, filled: Filling) -> Retired {
+        let old = self.held.swap(filled.held());
+        // Who is deciding by it at this moment lets nobody in any more.
+        old.give_up();
+        Retired::new(old)
+    }
+
+    /// A sum over everything it holds: two gates that hold the same have the same. Of one customer, what concerns it.
+    #[must_use]
+    pub fn digest(&self, of: Option<CustomerId>) -> u128 {
+        self.held.load().replica.digest(of)
     }
 
     /// Says that the replica holds everything there was: from now on what it lacks does not exist.
@@ -91,48 +112,46 @@ impl Gate {
     /// Whether it holds everything that there was when its lease was last renewed.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.open.load(Ordering::Acquire) && !self.distrusted.load(Ordering::Acquire)
+        self.can_tell(&self.held.load())
+    }
+
+    fn can_tell(&self, held: &Held) -> bool {
+        self.open.load(Ordering::Acquire) && !held.is_distrusted()
     }
 
     /// Applies what has changed.
     pub fn apply(&self, batch: Batch) {
-        if batch.records.contains(&Record::Broken(Subject::None)) {
-            self.distrusted.store(true, Ordering::Release);
-        }
-        if batch.records.iter().any(|record| matches!(record, Record::Token(token) if token.foreign)) {
-            self.foreign.store(true, Ordering::Release);
-        }
-        self.replica.apply(batch);
+        self.held.load().apply(batch);
     }
 
     /// Whether secrets that were made elsewhere are worth a look-up.
     #[must_use]
     pub fn foreign(&self) -> Foreign {
-        if self.foreign.load(Ordering::Acquire) { Foreign::Accepted } else { Foreign::Refused }
+        if self.held.load().is_foreign() { Foreign::Accepted } else { Foreign::Refused }
     }
 
     /// The position that has been applied.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.replica.position()
+        self.held.load().replica.position()
     }
 
     /// How many tokens it holds, and the bytes that their table takes.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
-        self.replica.size()
+        self.held.load().replica.size()
     }
 
     /// How many policies it cannot read, and so denies everything that they are about.
     #[must_use]
     pub fn unreadable_policies(&self) -> usize {
-        self.replica.unreadable_policies()
+        self.held.load().replica.unreadable_policies()
     }
 
     /// The policies it decides by now.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.replica.book().policy)
+        Arc::clone(&self.held.load().replica.book().policy)
     }
 
     /// Decides a whole request: finds its route, then what the credential may do there. Notes the use.
@@ -153,12 +172,13 @@ impl Gate {
         let hold = self.lease.hold();
         // Fetching the token takes the longest, and finding the route does not need it.
         let digest = ask.secret.as_ref().map(Presented::digest).map_err(|deny| *deny);
+        let held = self.held.load();
         if let Ok(digest) = &digest {
-            self.replica.touch(digest);
+            held.replica.touch(digest);
         }
-        let (mut seen, book) = (None, self.replica.book());
+        let (mut seen, book) = (None, held.replica.book());
         let at = Circumstances::of(now, client.ip);
-        let verdict = self.verdict(&book, ask, digest, (at, hold), |allowed, permit| {
+        let verdict = self.verdict((&held, &book), ask, digest, (at, hold), |allowed, permit| {
             let identity = allowed.map_or(Identity::NOBODY, Identity::of);
             seen = Some(see(&Identity { stale: permit.stale(), ..identity }));
             if let Some(allowed) = allowed {
@@ -172,17 +192,17 @@ impl Gate {
     /// The verdict by this book. Whoever is let in is handed to `allowed`: nobody, where everybody is.
     fn verdict(
         &self,
-        book: &Book,
+        (held, book): (&Held, &Book),
         ask: &Ask<'_>,
         digest: Result<Digest, Deny>,
         (at, hold): (Circumstances, Hold),
         allowed: impl FnOnce(Option<&Seen<'_>>, &Permit),
     ) -> Verdict {
         // The routes of protected APIs come with the feed; Keygate's own are known before.
-        if ask.host.is_some() && !self.is_open() {
+        if ask.host.is_some() && !self.can_tell(held) {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let (found, freshness) = self.find(book, ask);
+        let (found, freshness) = find(held, book, ask);
         let at = at.wanting(freshness);
         // What Keygate's own routes are, no gate has to hear of; of others it may have heard too little.
         let settled = |verdict| match ask.host {
@@ -212,82 +232,59 @@ impl Gate {
             return settled(Verdict::Deny(Deny::Kind));
         }
         match (found, &ask.host) {
-            (Ok(Some(want)), _) => {
-                self.judge(book, &digest, &want, (at, hold), |seen, permit| allowed(Some(seen), permit))
-            }
+            (Ok(Some(want)), _) => self
+                .judge((held, book), &digest, &want, (at, hold), |seen, permit| allowed(Some(seen), permit)),
             (Err(why), Some(host)) => {
                 // Which routes a protected API has is told to those who have a token for it; to others, what they lack.
                 let told = |seen: &Seen<'_>| {
                     let at = at.knowing(self.lease.knowledge_by(hold));
                     refuse(&book.policy, &seen.standing, host, why, at)
                 };
-                let verdict = self.replica.look(book, &digest, false, told);
+                let verdict = held.replica.look(book, &digest, false, told);
                 verdict.unwrap_or_else(|| settled(Verdict::Deny(Deny::Unknown)))
             }
             _ => Verdict::Deny(Deny::NoRoute),
         }
     }
 
-    /// What a request is about, and how current whoever decides about it must be. None: it is public.
-    fn find(&self, book: &Book, ask: &Ask<'_>) -> (Result<Option<Want>, Deny>, Freshness) {
-        let matched = match &ask.host {
-            None => book.policy.route(ask.method, &ask.path),
-            Some(host) => book.policy.route_at(host, ask.method, &ask.path),
-        };
-        let freshness = match (&matched, &ask.host) {
-            (Ok(matched), _) => matched.route.freshness(),
-            (Err(_), Some(host)) => book.policy.freshness_at(host),
-            (Err(_), None) => Freshness::default(),
-        };
-        let found = match matched {
-            Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. }) => {
-                Ok(Some(Want { action, service: service.map(|text| self.wanted(text)) }))
-            }
-            Ok(Matched { access: Access::Public, .. }) => Ok(None),
-            Ok(Matched { access: Access::Unclassified, .. }) => Err(Deny::Unclassified),
-            Err(Unmatched::NoRoute) => Err(Deny::NoRoute),
-            Err(Unmatched::Ambiguous) => Err(Deny::AmbiguousPath),
-        };
-        (found, freshness)
-    }
-
     /// Decides whether the token with this digest may do what is wanted: for those who have let a request in and need to
     /// know one thing more. How current it is itself, the gate knows best.
     #[must_use]
     pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
-        let hold = self.lease.hold();
-        self.judge(&self.replica.book(), digest, want, (at, hold), |_, _| ())
+        let (hold, held) = (self.lease.hold(), self.held.load());
+        self.judge((&held, &held.replica.book()), digest, want, (at, hold), |_, _| ())
     }
 
     /// Who acts with the token that has this digest, whether it may do anything or not. None if there is no such token.
     #[must_use]
     pub fn actor(&self, digest: &Digest) -> Option<Actor> {
-        self.replica.look(&self.replica.book(), digest, false, |seen| seen.standing.actor)
+        let held = self.held.load();
+        held.replica.look(&held.replica.book(), digest, false, |seen| seen.standing.actor)
     }
 
     /// Every question ends here. Whoever is let in is handed to `allowed`.
     fn judge(
         &self,
-        book: &Book,
+        (held, book): (&Held, &Book),
         digest: &Digest,
         want: &Want,
         (at, hold): (Circumstances, Hold),
         allowed: impl FnOnce(&Seen<'_>, &Permit),
     ) -> Verdict {
-        if !self.is_open() {
+        if !self.can_tell(held) {
             return Verdict::CannotTell(Unsure::Stale);
         }
         let with_sudo = book.policy.needs_sudo(want.action);
         let mut allowed = Some(allowed);
         loop {
-            let before = self.replica.position();
-            let verdict = self.replica.look(book, digest, with_sudo, |seen| {
+            let before = held.replica.position();
+            let verdict = held.replica.look(book, digest, with_sudo, |seen| {
                 let at = at.knowing(self.lease.knowledge_by(hold));
                 let verdict = decide(&book.policy, &seen.standing, want, at);
                 if let Verdict::Allow(permit) = &verdict {
                     // Once a change is told to be applied, nobody may be let in by what was found before it.
                     fence(Ordering::Acquire);
-                    if self.replica.position() != before {
+                    if held.replica.position() != before || held.is_distrusted() {
                         return None;
                     }
                     if let Some(allowed) = allowed.take() {
@@ -298,6 +295,7 @@ impl Gate {
             });
             match verdict {
                 Some(Some(verdict)) => return verdict,
+                Some(None) if held.is_distrusted() => return Verdict::CannotTell(Unsure::Stale),
                 Some(None) => {}
                 None => {
                     return at.knowing(self.lease.knowledge_by(hold)).settle(Verdict::Deny(Deny::Unknown));
@@ -309,15 +307,13 @@ impl Gate {
     /// The service that a path names.
     #[must_use]
     pub fn wanted(&self, text: &str) -> WantedService {
-        text.parse().map_or(WantedService::Unknown, |id| self.wanted_id(id))
+        self.held.load().wanted(text)
     }
 
     /// The same for an id.
     #[must_use]
     pub fn wanted_id(&self, id: ServiceId) -> WantedService {
-        self.replica
-            .customer_of(id)
-            .map_or(WantedService::Unknown, |customer| WantedService::Known(id, customer))
+        self.held.load().wanted_id(id)
     }
 
     /// Takes the marks of use that wait to be written, the oldest first, `most` at most.
@@ -331,4 +327,27 @@ impl Gate {
     pub fn lost_marks(&self) -> u64 {
         self.usage.lost()
     }
+}
+
+/// What a request is about, and how current whoever decides about it must be. None: it is public.
+fn find(held: &Held, book: &Book, ask: &Ask<'_>) -> (Result<Option<Want>, Deny>, Freshness) {
+    let matched = match &ask.host {
+        None => book.policy.route(ask.method, &ask.path),
+        Some(host) => book.policy.route_at(host, ask.method, &ask.path),
+    };
+    let freshness = match (&matched, &ask.host) {
+        (Ok(matched), _) => matched.route.freshness(),
+        (Err(_), Some(host)) => book.policy.freshness_at(host),
+        (Err(_), None) => Freshness::default(),
+    };
+    let found = match matched {
+        Ok(Matched { access: Access::Action(action) | Access::ActionIfAny(action), service, .. }) => {
+            Ok(Some(Want { action, service: service.map(|text| held.wanted(text)) }))
+        }
+        Ok(Matched { access: Access::Public, .. }) => Ok(None),
+        Ok(Matched { access: Access::Unclassified, .. }) => Err(Deny::Unclassified),
+        Err(Unmatched::NoRoute) => Err(Deny::NoRoute),
+        Err(Unmatched::Ambiguous) => Err(Deny::AmbiguousPath),
+    };
+    (found, freshness)
 }

@@ -63,6 +63,13 @@ impl Heartbeats {
         Self { session, epoch, sent: VecDeque::new(), owed: VecDeque::new() }
     }
 
+    /// Follows this life of the record from now on. What was sent in another proves nothing any more.
+    pub fn follow(&mut self, epoch: Epoch) {
+        if self.epoch != epoch {
+            *self = Self::new(self.session, epoch);
+        }
+    }
+
     /// The next one. `now` is read before it leaves, and `nonce` has never been used.
     #[must_use]
     pub fn send(&mut self, nonce: Nonce, applied: Position, now: Uptime) -> Heartbeat {

@@ -94,14 +94,18 @@
 //! A gate that follows an authority from afar is given a [`Lease`], which ends when the authority has not been heard for too
 //! long; `follow` has the clock for it. Without one, what it holds counts as current for ever.
 //!
-//! Features: `http` reads asks out of HTTP requests ([`http`]); `tower` adds the layer ([`GateLayer`]).
+//! Features: `http` reads asks out of HTTP requests ([`http`]); `tower` adds the layer ([`GateLayer`]); `follow` follows the
+//! feed of a Keygate node over HTTP, so that no database is needed ([`follow`]).
 //!
 //! [`Verdict`]: keygate_model::Verdict
 //! [`Batch`]: keygate_model::Batch
 //! [`Ask`]: keygate_model::Ask
 
 mod book;
+#[cfg(feature = "follow")]
+pub mod follow;
 mod gate;
+mod held;
 #[cfg(feature = "http")]
 pub mod http;
 mod identity;
@@ -112,9 +116,12 @@ mod replica;
 mod shelf;
 mod table;
 mod usage;
+#[cfg(feature = "follow")]
+pub mod wire;
 mod word;
 
 pub use gate::{Decided, Gate};
+pub use held::{Filling, Retired};
 pub use identity::Identity;
 #[cfg(feature = "tower")]
 pub use layer::{Caller, GateLayer, Gated};

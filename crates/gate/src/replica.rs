@@ -19,6 +19,7 @@ use keygate_model::{
     user::UserState,
 };
 
+mod digest;
 mod policies;
 
 use crate::{

@@ -36,6 +36,10 @@ impl Key {
         let (first, second) = digest.prefix();
         Self(first | USED, second)
     }
+
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        (u128::from(self.0) << 64 | u128::from(self.1)).to_be_bytes()
+    }
 }
 
 /// What the replica knows of a token.
@@ -186,6 +190,12 @@ impl Table {
                 count.living -= 1;
             }
         }
+    }
+
+    /// Shows every token.
+    pub(crate) fn each(&self, mut show: impl FnMut(Key, Entry)) {
+        let taken = self.slots.iter().filter(|slot| slot.first.load(Ordering::Acquire) > GONE);
+        taken.for_each(|slot| show(slot.key(), slot.entry()));
     }
 
     /// The larger table to go on with, if this one has no room for another token.

@@ -8,7 +8,7 @@ use std::fmt;
 pub struct Action(u16);
 
 /// The names of Keygate's own actions, in the order of the constants. `policy/keygate.toml` must name each.
-pub const OWN: [&str; 42] = [
+pub const OWN: [&str; 43] = [
     "token:create",
     "token:read",
     "token:read_any",
@@ -51,6 +51,7 @@ pub const OWN: [&str; 42] = [
     "billing:read",
     "service:activate",
     "token:introspect",
+    "feed:follow",
 ];
 
 impl Action {
@@ -138,6 +139,8 @@ impl Action {
     pub const SERVICE_ACTIVATE: Self = Self(40);
     /// Learn whether a token of the customer is alive, whose it is and what it may do, by showing its secret.
     pub const TOKEN_INTROSPECT: Self = Self(41);
+    /// Follow the feed, as a gate without a database does. In no scope that does not name it.
+    pub const FEED_FOLLOW: Self = Self(42);
 
     /// The action with this number; policies number theirs after [`OWN`].
     #[must_use]

@@ -7,6 +7,7 @@ pub(crate) mod denials;
 mod document;
 pub(crate) mod events;
 pub(crate) mod factor;
+pub(crate) mod feed;
 pub(crate) mod health;
 pub(crate) mod iam;
 pub(crate) mod invitations;

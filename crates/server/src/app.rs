@@ -10,6 +10,7 @@ use std::{
 };
 
 use axum::http::HeaderMap;
+use data_encoding::HEXLOWER;
 use keygate_authority::{Authority, Fault, Origin, Settings, denial::Denials, usage};
 use keygate_gate::{
     Gate,
@@ -24,6 +25,7 @@ use keygate_purge::Purger;
 use crate::{
     edge::{Clock, NoEntropy, Rng},
     enforce::Enforcer,
+    feed::{self, Hub},
     metrics::Metrics,
     outbox::Outbox,
     quota::{Limits, Quota},
@@ -67,6 +69,10 @@ pub struct App {
     pub quota: Quota,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
     explained: std::sync::atomic::AtomicI64,
+    /// Tells gates elsewhere.
+    pub(crate) feed: Arc<Hub>,
+    /// What this node is called among others.
+    pub(crate) node: String,
     /// Makes ids of refusals.
     pub denials: Denials,
     /// Knows what is enforced where.
@@ -97,6 +103,8 @@ pub struct Parts {
     pub name: String,
     /// How long a gate may go on answering that hears nothing.
     pub lease: Span,
+    /// How the feed is served.
+    pub feed: feed::Settings,
 }
 
 impl App {
@@ -109,9 +117,11 @@ impl App {
         // Where others write too, what this process has heard may be old.
         let lease = if is_shared { Lease::of(parts.lease, uptime) } else { Lease::none() };
         let gate = Arc::new(Gate::new(Arc::clone(&parts.settings.policy), 0).with_lease(lease));
-        let fed = Arc::clone(&gate);
-        let authority = Authority::open(parts.settings, Box::new(move |batch| fed.apply(batch)))?;
+        let feed = Arc::new(Hub::new(Arc::clone(&parts.settings.policy), parts.feed));
+        let (fed, told) = (Arc::clone(&gate), Arc::clone(&feed));
+        let authority = Authority::open(parts.settings, Box::new(move |batch| told.tell(&fed, batch)))?;
         gate.open();
+        let node = parts.rng.bytes::<8>().map_or_else(|_| String::new(), |id| HEXLOWER.encode(&id));
         let denials = authority.denials();
         let session = parts.rng.bytes().map_err(|_| Fault::Unavailable)?;
         Ok(Arc::new(Self {
@@ -126,6 +136,8 @@ impl App {
             stranded: Stranded::default(),
             metrics: Metrics::default(),
             quota: Quota::new(parts.quota),
+            feed,
+            node,
             explained: std::sync::atomic::AtomicI64::new(0),
             denials,
             enforcer: Enforcer::new(is_shared, parts.lease, session, parts.name),
@@ -176,6 +188,7 @@ impl App {
     /// Says that serving is about to end.
     pub(crate) fn begin_to_stop(&self) {
         self.stopping.store(true, Ordering::Release);
+        self.feed.stop();
     }
 
     /// Whether it is.

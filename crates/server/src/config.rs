@@ -48,6 +48,9 @@ pub struct File {
     /// Requests an hour that change something.
     #[serde(default)]
     pub quota: Limits,
+    /// The feed for gates elsewhere.
+    #[serde(default)]
+    pub feed: crate::feed::Settings,
 }
 
 /// A way in, and where it is.

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const COLLECT: Duration = Duration::from_millis(5);
 
 /// The life of the record that gates follow.
-pub(crate) const EPOCH: Epoch = Epoch(1);
+const EPOCH: Epoch = Epoch(crate::feed::EPOCH);
 
 /// The heartbeats of the gates of this node, and what is known of those of others.
 pub struct Enforcer {

@@ -76,6 +76,14 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "token_type_not_allowed", NOT_AUTHORIZED).detail(why)
     }
 
+    /// A gate that has applied what is not in the log of events here.
+    pub(crate) fn epoch_regression() -> Self {
+        Self::new(StatusCode::CONFLICT, "epoch_regression", "This node is behind, or has another past").detail(
+            "What the gate has applied never happened here, or not yet: ask another node; where this one was restored from a \
+             backup, see docs/many-nodes.md",
+        )
+    }
+
     /// A token that was revoked: told to the holder of its secret only.
     pub(crate) fn revoked(token: TokenId, at: Timestamp) -> Self {
         let detail = format!("Token {token} was revoked at {}", json::time(at));

@@ -10,6 +10,7 @@ mod door;
 pub mod edge;
 mod enforce;
 mod error;
+pub mod feed;
 mod json;
 pub mod log;
 mod metrics;

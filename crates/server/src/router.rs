@@ -12,8 +12,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
     api::{
-        authorizations, automation_tokens, customers, denials, events, factor, health, iam, invitations,
-        oauth, openapi, purge, services, sudo, tokens, users, verify, versions, well_known,
+        authorizations, automation_tokens, customers, denials, events, factor, feed, health, iam,
+        invitations, oauth, openapi, purge, services, sudo, tokens, users, verify, versions, well_known,
     },
     app::App,
     door,
@@ -145,6 +145,8 @@ fn about_rows() -> Vec<Row> {
         ("GET /denials/{denial}", get(denials::show)),
         ("GET /events", get(events::list)),
         ("GET /events/{event}", get(events::show)),
+        ("GET /feed", get(feed::follow)),
+        ("POST /feed/lease", post(feed::renew)),
         ("GET /realms/fastly/.well-known/openid-configuration", get(well_known::openid_configuration)),
         ("GET /openapi.json", get(openapi::show)),
         ("GET /livez", get(health::live)),

@@ -78,6 +78,7 @@ pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl
         () = stop => {}
         () = hall.app.keep_flushing() => {}
         () = hall.app.keep_beating() => {}
+        () = hall.app.feed.keep_beating(&hall.app) => {}
         () = hall.patience.keep_ticking() => {}
     }
     hall.app.begin_to_stop();

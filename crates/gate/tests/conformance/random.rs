@@ -19,7 +19,7 @@ const ASKS: usize = 24;
 const AT: i64 = 1_893_499_200_000_000;
 
 /// More good ones than others, or hardly anything would be allowed.
-const SCOPES: [&str; 19] = [
+const SCOPES: [&str; 21] = [
     "global automation_token:mint",
     "automation_token:mint",
     "global:read automation_token:mint",
@@ -37,10 +37,12 @@ const SCOPES: [&str; 19] = [
     "global:read purge_all",
     "purge_select global:read",
     "introspect",
+    "feed",
+    "global feed",
     "root",
     "global root",
 ];
-const ROLES: [&str; 12] = [
+const ROLES: [&str; 13] = [
     "superuser",
     "superuser",
     "superuser",
@@ -51,10 +53,11 @@ const ROLES: [&str; 12] = [
     "engineer",
     "billing",
     "user",
+    "gate",
     "wizard",
     "",
 ];
-const ACTIONS: [&str; 15] = [
+const ACTIONS: [&str; 16] = [
     "token:revoke_any",
     "token:read_any",
     "service:list",
@@ -70,6 +73,7 @@ const ACTIONS: [&str; 15] = [
     "factor:enrol",
     "password:change",
     "token:introspect",
+    "feed:follow",
 ];
 const NETWORKS: [&str; 8] = [
     "127.0.0.1",
@@ -93,7 +97,9 @@ const CLIENTS: [&str; 9] = [
     "::1",
 ];
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "BREW", "get"];
-const REQUESTS: [&str; 46] = [
+const REQUESTS: [&str; 48] = [
+    "GET /feed",
+    "POST /feed/lease",
     "POST /automation-tokens",
     "POST /automation-tokens",
     "POST /automation-tokens",

@@ -12,9 +12,9 @@ fn the_own_policy_compiles_and_numbers_the_constants() {
     assert_eq!(policy.action("token:create"), Some(Action::TOKEN_CREATE));
     assert_eq!(
         policy.scope_names(),
-        ["automation_token:mint", "global", "global:read", "introspect", "purge_all", "purge_select"]
+        ["automation_token:mint", "feed", "global", "global:read", "introspect", "purge_all", "purge_select"]
     );
-    assert_eq!(policy.role_names(), ["billing", "engineer", "superuser", "user"]);
+    assert_eq!(policy.role_names(), ["billing", "engineer", "gate", "superuser", "user"]);
 }
 
 #[test]

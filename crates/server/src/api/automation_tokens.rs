@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use super::{
     Ap, Reply, one_role,
     page::{Page, cursor_invalid},
-    receipts::Wait,
     tokens::{expires, idempotency, parse, scope},
 };
 use crate::{body::Fields, caller::Caller, error::Problem, json::time};
@@ -117,19 +116,11 @@ pub(crate) async fn workspaces(
 }
 
 /// Revokes one. A person's token is not there to be revoked here.
-pub(crate) async fn revoke(
-    State(app): Ap,
-    caller: Caller,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Reply<Response> {
-    let (id, wait) = (parse(&id)?, Wait::of(&headers)?);
+pub(crate) async fn revoke(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply<Response> {
+    let id = parse(&id)?;
     let read = caller.may(&app, keygate_model::Action::AUTOMATION_TOKEN_READ, None)?;
     app.authority.automation_token(&read, id).await?;
     app.authority.revoke(&caller.permit, &caller.origin, vec![id]).await?;
-    if wait != Wait::Committed {
-        return wait.answer(&app, &caller.origin, &[id]).await;
-    }
     Ok(line(&json!({ "title": "Revoked", "status": 200, "detail": "", "errors": [] })))
 }
 

@@ -137,6 +137,7 @@ impl Proxy {
             quota: Limits::default(),
             name: "this node".to_owned(),
             lease: keygate_gate::Lease::DEFAULT,
+            feed: crate::feed::Settings::default(),
         })?)
     }
 }

@@ -126,6 +126,7 @@ impl Serve {
             quota: file.quota,
             name: file.node.name(),
             lease: file.node.lease()?,
+            feed: file.feed.clone(),
         })
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn page(app: &App, readiness: &Readiness, format: Format) -> String {
     write_replica(app, &mut page);
     write_policies(app, &mut page);
     write_authority(app, &mut page);
+    write_feed(app, &mut page);
     app.metrics.write_api(app, &mut page);
     page.gauge("keygate_ready", "Whether a check of /readyz passes.");
     for check in readiness.checks() {
@@ -125,6 +126,12 @@ fn write_policies(app: &App, page: &mut Writer) {
     }
     let help = "Policies that cannot be read or believed: everything at their hosts is denied.";
     page.measure("keygate_policies_unreadable", help, app.gate.unreadable_policies());
+}
+
+fn write_feed(app: &App, page: &mut Writer) {
+    page.measure("keygate_feed_followers", "Gates that follow this node.", app.feed.followers());
+    let help = "Followers that were cut because they read slower than things changed.";
+    page.count("keygate_feed_cut_total", help, app.feed.cut());
 }
 
 fn write_authority(app: &App, page: &mut Writer) {

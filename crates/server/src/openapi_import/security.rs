@@ -138,8 +138,8 @@ fn can_be_a_scope(name: &str) -> bool {
 const SCOPE_BYTES_MAX: usize = 128;
 
 /// Tokens have these scopes already, for Keygate's own API. Another API must not give them a second meaning.
-const KEYGATES_OWN: [&str; 6] =
-    ["global", "global:read", "introspect", "purge_select", "purge_all", "automation_token:mint"];
+const KEYGATES_OWN: [&str; 7] =
+    ["feed", "global", "global:read", "introspect", "purge_select", "purge_all", "automation_token:mint"];
 
 #[cfg(test)]
 mod tests {

@@ -225,6 +225,7 @@ impl Node {
             quota: ground.quota,
             name: "this node".to_owned(),
             lease: keygate_gate::Lease::DEFAULT,
+            feed: keygate_server::feed::Settings::default(),
         });
         let app = app.expect("the house opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

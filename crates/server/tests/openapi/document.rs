@@ -206,6 +206,11 @@ impl Source<'_> {
         if self.says("before_router") {
             return door::forward_auth();
         }
+        if self.says("stream") {
+            let frames = json!({ "schema": { "type": "string", "format": "binary" } });
+            let ok = json!({ "description": "Done.", "content": { "application/vnd.keygate.feed": frames } });
+            return [("200".to_owned(), ok)].into_iter().collect();
+        }
         if self.says("text") {
             let text = json!({ "schema": { "type": "string" } });
             let ok = json!({ "description": "Done.", "content": { "text/plain; charset=utf-8": text } });

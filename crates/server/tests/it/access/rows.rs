@@ -211,6 +211,8 @@ fn rest() -> Vec<Row> {
         on("GET /denials/{denial}"),
         on("GET /events"),
         on("GET /events/{event}"),
+        on("GET /feed"),
+        on("POST /feed/lease").form("name=x"),
         on("GET /realms/fastly/.well-known/openid-configuration"),
         on("GET /openapi.json"),
         on("GET /livez"),

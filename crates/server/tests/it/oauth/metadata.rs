@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::house::House;
 
 const ADDRESS: &str = "https://api.example.com";
-const SCOPES: [&str; 6] =
-    ["automation_token:mint", "global", "global:read", "introspect", "purge_all", "purge_select"];
+const SCOPES: [&str; 7] =
+    ["automation_token:mint", "feed", "global", "global:read", "introspect", "purge_all", "purge_select"];
 
 #[tokio::test]
 async fn the_documents_name_the_address_that_clients_see() {

@@ -149,7 +149,7 @@ pub(super) const PLACES: [(&str, &[Place]); 22] = [
 ];
 
 /// Routes whose query and body take no id.
-pub(super) const TAKE_NONE: [&str; 75] = [
+pub(super) const TAKE_NONE: [&str; 77] = [
     "GET /tokens",
     "GET /tokens/self",
     "DELETE /tokens/self",
@@ -217,6 +217,8 @@ pub(super) const TAKE_NONE: [&str; 75] = [
     "POST /service/{service}/purge_all",
     "POST /purge/{*url}",
     "GET /events/{event}",
+    "GET /feed",
+    "POST /feed/lease",
     "GET /realms/fastly/.well-known/openid-configuration",
     "GET /openapi.json",
     "GET /livez",

@@ -1,0 +1,271 @@
+//! Following a node: a gate without a database hears from it what there is and what changes, and goes to another node
+//! where that one fails it.
+//!
+//! What it holds is never half of one state and half of another: everything anew goes into a replica of its own, which
+//! takes the old one's place when it is whole, and what changed is applied in order. Positions never go backwards: a node
+//! that is behind what was applied is left for another. Where it does not know, the gate is closed, and cannot tell.
+
+mod intake;
+mod line;
+mod source;
+mod status;
+mod why;
+
+use std::{sync::Arc, time::Duration};
+
+use keygate_model::{
+    Position,
+    enforce::{Echo, Epoch, Nonce, Session},
+};
+use tokio::sync::{Mutex, Notify};
+use zeroize::Zeroizing;
+
+use crate::{
+    Gate,
+    lease::{Heartbeats, Proof, uptime},
+    wire::{Frame, Frames},
+};
+use intake::{Intake, Known, Taken};
+use line::{Line, Stream};
+
+pub use source::{BadSource, Source};
+pub use status::Status;
+pub use why::Why;
+
+/// How long a node may be silent: it says something every second.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// How long it may take to begin.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// How often the lease is renewed, and how soon after something was applied: somebody may be waiting to hear of it.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+const RENEW_SOON: Duration = Duration::from_millis(2);
+
+/// How long to wait after every node has failed once, and at most.
+const WAIT_FIRST: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How a gate follows.
+pub struct Settings {
+    /// The nodes, the first preferred.
+    pub sources: Vec<Source>,
+    /// The token that has the right to follow.
+    pub token: Zeroizing<String>,
+    /// What this gate is called.
+    pub name: String,
+    /// The time on a clock that only moves forward.
+    pub clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// Random bits.
+    pub chance: Box<dyn Fn() -> u128 + Send + Sync>,
+    /// Told of every answer to a renewal of the lease.
+    pub on_heartbeat: Box<dyn Fn(Renewed) + Send + Sync>,
+    /// How long after the last word of any node the gate is closed.
+    pub silence_max: Duration,
+}
+
+/// A node has answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewed {
+    /// When it was asked: from then on it counts.
+    pub sent_at: Duration,
+    /// Where the node was.
+    pub position: Position,
+}
+
+/// Follows.
+pub struct Follower {
+    gate: Arc<Gate>,
+    settings: Settings,
+    known: Mutex<Known>,
+    status: Status,
+    /// This run of the gate, as its heartbeats call it.
+    session: Session,
+    heartbeats: std::sync::Mutex<Heartbeats>,
+    /// Something was applied that no heartbeat has told of yet.
+    applied: Notify,
+}
+
+impl Follower {
+    /// A follower that fills this gate, and opens and closes it.
+    #[must_use]
+    pub fn new(gate: Arc<Gate>, settings: Settings) -> Self {
+        let session = Session((settings.chance)());
+        Self {
+            gate,
+            settings,
+            known: Mutex::default(),
+            status: Status::default(),
+            session,
+            heartbeats: std::sync::Mutex::new(Heartbeats::new(session, Epoch(0))),
+            applied: Notify::new(),
+        }
+    }
+
+    /// How it goes.
+    #[must_use]
+    pub fn status(&self) -> &Status {
+        &self.status
+    }
+
+    /// Follows for as long as it is polled.
+    pub async fn follow(&self) {
+        tokio::join!(self.go_round(), self.watch());
+    }
+
+    /// Goes from node to node.
+    async fn go_round(&self) {
+        let (mut turn, mut failures) = (0_usize, 0_usize);
+        let nodes = self.settings.sources.len().max(1);
+        loop {
+            let Some(source) = self.settings.sources.get(turn % nodes) else {
+                return std::future::pending().await;
+            };
+            let why = self.follow_one(source, &mut failures).await;
+            self.status.ended(&why);
+            tracing::warn!(node = %source, error = %why, "the feed has ended; trying the next node");
+            turn += 1;
+            failures += 1;
+            if failures % nodes == 0 {
+                tokio::time::sleep(self.pause(failures / nodes)).await;
+            }
+        }
+    }
+
+    /// How long to wait after this many rounds in vain: twice as long each time, and no two gates the same.
+    fn pause(&self, rounds: usize) -> Duration {
+        let doublings = u32::try_from(rounds.saturating_sub(1)).unwrap_or(u32::MAX).min(10);
+        let most = WAIT_FIRST.saturating_mul(1 << doublings).min(WAIT_MAX);
+        let share = ((self.settings.chance)() as u32) as f64 / f64::from(u32::MAX);
+        most / 2 + most.mul_f64(share / 2.0)
+    }
+
+    /// Follows one node until that ends.
+    async fn follow_one(&self, source: &Source, failures: &mut usize) -> Why {
+        match self.listen(source, failures).await {
+            Ok(never) => match never {},
+            Err(why) => {
+                if why.spoils() {
+                    self.known.lock().await.forget();
+                }
+                if matches!(why, Why::Differs { .. }) {
+                    // What is held is known to be wrong.
+                    self.gate.close();
+                }
+                why
+            }
+        }
+    }
+
+    async fn listen(&self, source: &Source, failures: &mut usize) -> Result<std::convert::Infallible, Why> {
+        let line = tokio::time::timeout(CONNECT_MAX, Line::to(source)).await.map_err(|_| Why::Silent)??;
+        let mut known = self.known.lock().await;
+        let path = known.path(&self.gate);
+        let asked = line.feed(&self.settings.token, &path);
+        let mut stream = tokio::time::timeout(CONNECT_MAX, asked).await.map_err(|_| Why::Silent)??;
+        let mut frames = Frames::default();
+        let Frame::Hello(hello) = self.next(&mut stream, &mut frames).await? else {
+            return Err(Why::Unexpected);
+        };
+        let epoch = Epoch(hello.epoch);
+        self.counting(|heartbeats| heartbeats.follow(epoch));
+        tracing::info!(node = %source, name = hello.node, position = hello.position, snapshot = hello.snapshot, "following");
+        let mut intake = Intake::begin(&self.gate, &mut known, &hello)?;
+        self.status.began(hello.snapshot);
+        *failures = 0;
+        let reading = async {
+            loop {
+                let frame = self.next(&mut stream, &mut frames).await?;
+                match intake.take(frame)? {
+                    Taken::Replaced(retired) => {
+                        // Whoever decides by it still is done with it long before.
+                        tokio::spawn(async move {
+                            tokio::time::sleep(Duration::from_secs(1)).await;
+                            drop(retired);
+                        });
+                    }
+                    Taken::Applied => self.status.applied(),
+                    Taken::Nothing => continue,
+                }
+                self.has_applied();
+            }
+        };
+        tokio::select! {
+            ended = reading => ended,
+            never = self.renew(&line, epoch) => match never {},
+        }
+    }
+
+    /// The next frame, within the time that a node may be silent.
+    async fn next(&self, stream: &mut Stream, frames: &mut Frames) -> Result<Frame, Why> {
+        loop {
+            if let Some(frame) = frames.frame()? {
+                return Ok(frame);
+            }
+            let more = tokio::time::timeout(SILENCE_MAX, stream.more()).await.map_err(|_| Why::Silent)??;
+            self.status.heard((self.settings.clock)());
+            frames.push(&more);
+        }
+    }
+
+    /// Renews the lease for as long as it is polled.
+    async fn renew(&self, line: &Line, epoch: Epoch) -> std::convert::Infallible {
+        loop {
+            let (sent_at, nonce) = ((self.settings.clock)(), Nonce((self.settings.chance)()));
+            // Read before it leaves, and so is what was applied by then.
+            let heartbeat =
+                self.counting(|heartbeats| heartbeats.send(nonce, self.gate.position(), uptime()));
+            let ask = line::Renewal {
+                session: format!("{:032x}", self.session.0),
+                name: &self.settings.name,
+                nonce: format!("{:032x}", nonce.0),
+                epoch: epoch.0,
+                applied: heartbeat.applied.0,
+            };
+            match tokio::time::timeout(SILENCE_MAX, line.renew(&self.settings.token, &ask)).await {
+                Ok(Ok((position, granted))) => {
+                    let echo = Echo { session: self.session, epoch, nonce, position, granted };
+                    self.prove(|heartbeats| {
+                        heartbeats.echoed(&echo, self.gate.position()).unwrap_or_default()
+                    });
+                    (self.settings.on_heartbeat)(Renewed { sent_at, position });
+                }
+                Ok(Err(why)) => tracing::debug!(error = %why, "the lease was not renewed"),
+                Err(_) => tracing::debug!("the lease was not renewed in time"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RENEW_EVERY) => {}
+                () = self.applied.notified() => tokio::time::sleep(RENEW_SOON).await,
+            }
+        }
+    }
+
+    /// What has been applied is proved, and told soon.
+    fn has_applied(&self) {
+        self.prove(|heartbeats| heartbeats.applied(self.gate.position()));
+        self.applied.notify_one();
+    }
+
+    fn prove(&self, proofs: impl FnOnce(&mut Heartbeats) -> Vec<Proof>) {
+        self.counting(proofs).into_iter().for_each(|proof| self.gate.lease().renew(proof));
+    }
+
+    fn counting<T>(&self, count: impl FnOnce(&mut Heartbeats) -> T) -> T {
+        count(&mut self.heartbeats.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Closes the gate when no node was heard of for too long.
+    async fn watch(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            let silence = (self.settings.clock)().saturating_sub(self.status.heard_at());
+            if silence > self.settings.silence_max && self.gate.is_open() {
+                tracing::error!(
+                    seconds = silence.as_secs(),
+                    "no node is heard of: this gate cannot tell any more"
+                );
+                self.gate.close();
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a follower makes of what it hears. Knows nothing of connections.
+
+use keygate_model::{Batch, CustomerId, Position, Record, Subject};
+
+use super::Why;
+use crate::{
+    Filling, Gate, Retired,
+    wire::{Beat, Check, Frame, Head, Hello, Stage, VERSION},
+};
+
+/// For how many tokens a replica is sized because a node says so: it grows.
+const TOKENS_EXPECTED_MAX: u64 = 1 << 20;
+
+/// What is remembered from one node to the next.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The epoch of what is held. None: nothing is, or nothing that may be gone on with.
+    whole: Option<u64>,
+    /// The highest epoch and position ever applied.
+    high: (u64, Position),
+    /// The hash of the chain of events at what is held, if it was heard.
+    hash: Option<Vec<u8>>,
+}
+
+/// What came of a frame.
+pub(super) enum Taken {
+    /// Everything is new, and what was before can go.
+    Replaced(Retired),
+    /// Something has changed.
+    Applied,
+    /// Nothing has.
+    Nothing,
+}
+
+/// What a stream is doing.
+pub(super) struct Intake<'g> {
+    gate: &'g Gate,
+    known: &'g mut Known,
+    epoch: u64,
+    customer: Option<CustomerId>,
+    filling: Option<Filling>,
+}
+
+impl Known {
+    /// Where to ask for what follows.
+    pub(super) fn path(&self, gate: &Gate) -> String {
+        match (self.whole, &self.hash) {
+            (Some(epoch), Some(hash)) => {
+                let hash = data_encoding::HEXLOWER.encode(hash);
+                format!("/feed?from={}&hash={hash}&epoch={epoch}", gate.position().0)
+            }
+            _ => "/feed".to_owned(),
+        }
+    }
+
+    /// What is held may not be gone on with.
+    pub(super) fn forget(&mut self) {
+        (self.whole, self.hash) = (None, None);
+    }
+
+    fn may_take(&self, epoch: u64, position: Position) -> Result<(), Why> {
+        if (epoch, position) < self.high {
+            return Err(Why::Behind { held: self.high.1, epoch: self.high.0 });
+        }
+        Ok(())
+    }
+
+    fn took(&mut self, epoch: u64, position: Position) {
+        self.high = self.high.max((epoch, position));
+    }
+}
+
+impl<'g> Intake<'g> {
+    /// Judges what a node says first.
+    pub(super) fn begin(gate: &'g Gate, known: &'g mut Known, hello: &Hello) -> Result<Self, Why> {
+        if hello.oldest > VERSION {
+            return Err(Why::TooOld(hello.oldest));
+        }
+        known.may_take(hello.epoch, Position(hello.position))?;
+        if !hello.snapshot && known.whole != Some(hello.epoch) {
+            return Err(Why::Unexpected);
+        }
+        let customer = match &hello.customer[..] {
+            [] => None,
+            id => Some(CustomerId::from_bytes(id.try_into().map_err(|_| Why::Unexpected)?)),
+        };
+        let expected = usize::try_from(hello.tokens.min(TOKENS_EXPECTED_MAX)).unwrap_or_default();
+        let filling = hello.snapshot.then(|| gate.filling(expected));
+        Ok(Self { gate, known, epoch: hello.epoch, customer, filling })
+    }
+
+    /// Takes what was said next.
+    pub(super) fn take(&mut self, frame: Frame) -> Result<Taken, Why> {
+        match frame {
+            Frame::Hello(_) => Err(Why::Unexpected),
+            Frame::Records(Stage::Snapshot, head, records) => self.fill(&head, records),
+            Frame::Records(Stage::Tail, head, records) => self.apply(&head, records),
+            Frame::Beat(beat) => self.hear(beat),
+            Frame::Check(check) => self.compare(&check),
+            Frame::End(end) => Err(Why::Ended(end.code)),
+        }
+    }
+
+    fn fill(&mut self, head: &Head, mut records: Vec<Record>) -> Result<Taken, Why> {
+        let filling = self.filling.as_ref().ok_or(Why::Unexpected)?;
+        // It does not hold the token, and would look for it in all of its table.
+        records.retain(|record| !matches!(record, Record::Broken(Subject::Token(_))));
+        let position = Position(head.position);
+        if !head.complete {
+            filling.apply(Batch { position: Position(0), records });
+            return Ok(Taken::Nothing);
+        }
+        self.known.may_take(self.epoch, position)?;
+        filling.apply(Batch { position, records });
+        let Some(filled) = self.filling.take() else { return Err(Why::Unexpected) };
+        let retired = self.gate.replace(filled);
+        self.known.took(self.epoch, position);
+        (self.known.whole, self.known.hash) = (Some(self.epoch), None);
+        self.gate.open();
+        Ok(Taken::Replaced(retired))
+    }
+
+    fn apply(&mut self, head: &Head, records: Vec<Record>) -> Result<Taken, Why> {
+        let (after, position, held) = (Position(head.after), Position(head.position), self.held()?);
+        if after > held {
+            return Err(Why::Gap { after, held });
+        }
+        // The state of things at an earlier time may be one that was revoked since.
+        if position < held || (position == held && after != held) {
+            return Err(Why::Behind { held, epoch: self.epoch });
+        }
+        self.known.hash = None;
+        let applied = if head.complete { position } else { held };
+        self.gate.apply(Batch { position: applied, records });
+        self.known.took(self.epoch, applied);
+        Ok(Taken::Applied)
+    }
+
+    fn hear(&mut self, beat: Beat) -> Result<Taken, Why> {
+        let (at, held) = (Position(beat.position), self.held()?);
+        if at > held {
+            return Err(Why::Gap { after: at, held });
+        }
+        if at < held {
+            return Err(Why::Behind { held, epoch: self.epoch });
+        }
+        self.known.hash = (beat.hash.len() == 32).then_some(beat.hash);
+        self.gate.open();
+        Ok(Taken::Nothing)
+    }
+
+    fn compare(&self, check: &Check) -> Result<Taken, Why> {
+        let at = Position(check.position);
+        if at == self.held()? && self.gate.digest(self.customer).to_be_bytes()[..] != check.digest {
+            return Err(Why::Differs { at });
+        }
+        Ok(Taken::Nothing)
+    }
+
+    /// Where the replica is that decides. There is none while the first one is not whole.
+    fn held(&self) -> Result<Position, Why> {
+        if self.filling.is_some() { Err(Why::Unexpected) } else { Ok(self.gate.position()) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

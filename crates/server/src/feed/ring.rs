@@ -1,0 +1,210 @@
+//! What was said of late, for those who follow to read at their own pace.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use keygate_gate::wire::{Beat, Check, Frame, Head, PART_LEN, RECORDS_MAX, Stage, part};
+use keygate_model::{Batch, Policy, Position};
+
+use super::audience::{Audiences, Telling, View};
+
+/// How many bytes of it are kept.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes that a thing takes beside what it says.
+const OVERHEAD: usize = 128;
+
+/// The last things that were said, in order.
+pub(super) struct Ring {
+    things: VecDeque<Arc<Thing>>,
+    /// The number of the first of them, counted from the start of the process.
+    first: u64,
+    bytes: usize,
+    last: Position,
+    audiences: Audiences,
+    /// Who follows, or has. Empty: nothing is kept.
+    views: BTreeMap<View, usize>,
+}
+
+/// One of them.
+pub(super) enum Thing {
+    /// Records, or a part of them.
+    Records(Changes),
+    /// A heartbeat.
+    Beat(Position, Bytes),
+    /// A sum for each view.
+    Checks(Position, BTreeMap<View, Bytes>),
+}
+
+/// What has changed, or a part of it.
+pub(super) struct Changes {
+    pub(super) head: Head,
+    /// The frame for those who are told of everything.
+    all: Bytes,
+    tellings: Vec<Telling>,
+}
+
+impl Ring {
+    pub(super) fn new(policy: Arc<Policy>) -> Self {
+        Self {
+            things: VecDeque::new(),
+            first: 0,
+            bytes: 0,
+            last: Position(0),
+            audiences: Audiences::new(policy),
+            views: BTreeMap::new(),
+        }
+    }
+
+    /// Keygate's own policy.
+    pub(super) fn own_policy(&self) -> Arc<Policy> {
+        self.audiences.own_policy()
+    }
+
+    /// The position that was said last.
+    pub(super) fn last(&self) -> Position {
+        self.last
+    }
+
+    /// The number of what will be said next.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.things.len() as u64
+    }
+
+    /// Whether anybody follows, or has.
+    pub(super) fn is_followed(&self) -> bool {
+        !self.views.is_empty()
+    }
+
+    /// Who follows.
+    pub(super) fn views(&self) -> Vec<View> {
+        self.views.iter().filter(|(_, followers)| **followers > 0).map(|(view, _)| *view).collect()
+    }
+
+    /// Somebody follows from here on: the number of what comes next.
+    pub(super) fn enter(&mut self, view: View) -> u64 {
+        *self.views.entry(view).or_default() += 1;
+        self.end()
+    }
+
+    /// Somebody does not follow any more.
+    pub(super) fn leave(&mut self, view: View) {
+        // That somebody has stays known, so that whoever comes back finds what was said meanwhile.
+        if let Some(followers) = self.views.get_mut(&view) {
+            *followers = followers.saturating_sub(1);
+        }
+    }
+
+    /// The thing with this number. Err: it is forgotten already.
+    pub(super) fn get(&self, number: u64) -> Result<Option<Arc<Thing>>, Forgotten> {
+        let place = number.checked_sub(self.first).ok_or(Forgotten)?;
+        Ok(usize::try_from(place).ok().and_then(|place| self.things.get(place)).cloned())
+    }
+
+    /// Where to go on for somebody who holds everything up to a position. None: that is forgotten, or was never said.
+    pub(super) fn after(&self, position: Position) -> Option<u64> {
+        if position == self.last {
+            return Some(self.end());
+        }
+        let follows = |thing: &Arc<Thing>| matches!(&**thing, Thing::Records(changes) if changes.head.after <= position.0 && position.0 < changes.head.position);
+        Some(self.first + self.things.iter().position(follows)? as u64)
+    }
+
+    /// Adds what has changed.
+    pub(super) fn push(&mut self, batch: &Batch) {
+        if !self.is_followed() {
+            batch.records.iter().for_each(|record| self.audiences.note(record));
+            self.last = batch.position;
+            return;
+        }
+        let mut tellings = Vec::new();
+        let mut len = 0;
+        for record in &batch.records {
+            let before = tellings.len();
+            self.audiences.tell(record, &mut tellings);
+            len += tellings[before..].iter().map(|telling| telling.record.len()).sum::<usize>();
+            if len >= PART_LEN || tellings.len() + 2 > RECORDS_MAX {
+                self.push_part(batch.position, false, std::mem::take(&mut tellings));
+                len = 0;
+            }
+        }
+        self.push_part(batch.position, true, tellings);
+        self.last = batch.position;
+    }
+
+    fn push_part(&mut self, position: Position, complete: bool, tellings: Vec<Telling>) {
+        let head = Head { after: self.last.0, position: position.0, complete, count: 0 };
+        let all = frame(Stage::Tail, &head, &tellings, View::All);
+        let len = all.len() + tellings.iter().map(|telling| telling.record.len() + OVERHEAD).sum::<usize>();
+        self.keep(Thing::Records(Changes { head, all, tellings }), len);
+    }
+
+    /// Adds a heartbeat.
+    pub(super) fn push_beat(&mut self, beat: &Beat) {
+        let frame = Frame::Beat(beat.clone()).encode();
+        let len = frame.len();
+        self.keep(Thing::Beat(Position(beat.position), frame), len);
+    }
+
+    /// Adds sums.
+    pub(super) fn push_checks(&mut self, checks: BTreeMap<View, Check>) {
+        let checks: BTreeMap<_, _> =
+            checks.into_iter().map(|(view, check)| (view, Frame::Check(check).encode())).collect();
+        let len = checks.len() * OVERHEAD;
+        self.keep(Thing::Checks(self.last, checks), len);
+    }
+
+    fn keep(&mut self, thing: Thing, len: usize) {
+        self.bytes += len + OVERHEAD;
+        self.things.push_back(Arc::new(thing));
+        while self.bytes > BYTES_MAX && self.things.len() > 1 {
+            let Some(oldest) = self.things.pop_front() else { break };
+            self.bytes -= oldest.bytes() + OVERHEAD;
+            self.first += 1;
+        }
+    }
+}
+
+/// It was said too long ago.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Forgotten;
+
+impl Thing {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Records(changes) => {
+                let told = changes.tellings.iter().map(|telling| telling.record.len() + OVERHEAD);
+                changes.all.len() + told.sum::<usize>()
+            }
+            Self::Beat(_, frame) => frame.len(),
+            Self::Checks(_, checks) => checks.len() * OVERHEAD,
+        }
+    }
+}
+
+impl Changes {
+    /// The frame for a view.
+    pub(super) fn frame(&self, view: View) -> Bytes {
+        match view {
+            View::All => self.all.clone(),
+            view @ View::Customer(_) => frame(Stage::Tail, &self.head, &self.tellings, view),
+        }
+    }
+}
+
+/// The frame with what a view is told of.
+pub(super) fn frame(stage: Stage, head: &Head, tellings: &[Telling], view: View) -> Bytes {
+    let records: Vec<_> = tellings
+        .iter()
+        .filter(|telling| telling.is_for(view))
+        .map(|telling| telling.record.clone())
+        .collect();
+    let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
+    part(stage, &Head { count, ..head.clone() }, &records)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,115 @@
+//! A node, with a shop to protect, people with tokens, and tokens for gates.
+
+use serde_json::{Value, json};
+
+use crate::process::{Answer, Home, Server};
+
+pub(crate) const HOST: &str = "api.shop.example.com";
+const PASSWORD: &str = "correct horse battery staple";
+
+const SHOP: &str = r#"
+name = "shop"
+hosts = ["api.shop.example.com"]
+customers = "all"
+
+[actions]
+"order:read" = { read = true }
+
+[scopes]
+"shop:read" = ["@read"]
+
+[roles]
+"superuser" = ["*"]
+
+[routes]
+"GET /orders/{order}" = { action = "order:read" }
+"#;
+
+/// A customer with its superuser.
+pub(crate) struct Customer {
+    pub(crate) id: String,
+    pub(crate) login: String,
+}
+
+/// A token.
+pub(crate) struct Token {
+    pub(crate) secret: String,
+}
+
+/// The house.
+pub(crate) struct House {
+    pub(crate) node: Server,
+    /// The operator's own, whose gates are told of everybody.
+    pub(crate) operator: Customer,
+    /// Another.
+    pub(crate) tenant: Customer,
+    _home: Home,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let home = Home::new();
+        std::fs::write(home.path().join("shop.toml"), SHOP).unwrap();
+        let operator = Customer::new(&home, "operator");
+        let tenant = Customer::new(&home, "tenant");
+        let applied = home.command(&["policy", "apply", "shop.toml", "--yes"]).output().unwrap();
+        assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+        let lease = crate::feed::LEASE_SECONDS;
+        let settings = format!("[feed]\noperators = [{:?}]\n[node]\nlease_seconds = {lease}\n", operator.id);
+        std::fs::write(home.path().join("keygate.toml"), settings).unwrap();
+        let node = home.serve();
+        Self { node, operator, tenant, _home: home }
+    }
+
+    /// Where the node is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.node.address)
+    }
+
+    /// A token of a customer's superuser.
+    pub(crate) fn token(&self, of: &Customer, scope: &str) -> Token {
+        let body = json!({ "username": of.login, "password": PASSWORD, "name": scope, "scope": scope });
+        Token::of(&self.post("/tokens", &[], &body).json())
+    }
+
+    /// A token for a gate.
+    pub(crate) fn gate_token(&self, of: &Customer) -> Token {
+        let person = self.token(of, "global feed");
+        let key = [("Fastly-Key", person.secret.as_str())];
+        self.post("/sudo", &key, &json!({ "username": of.login, "password": PASSWORD })).json();
+        let body = json!({ "name": "a gate", "role": "gate", "scope": "feed" });
+        Token::of(&self.post("/automation-tokens", &key, &body).json())
+    }
+
+    /// Revokes a token, as itself.
+    pub(crate) fn revoke(&self, token: &Token) {
+        let answer = self.node.send("DELETE", "/tokens/self", &[("Fastly-Key", &token.secret)], "");
+        assert_eq!(answer.status, 204, "{}", answer.body);
+    }
+
+    /// The same, answered when it is enforced, or after a while.
+    pub(crate) fn revoke_and_wait(&self, token: &Token, prefer: &str) -> Answer {
+        let headers = [("Fastly-Key", token.secret.as_str()), ("Prefer", prefer)];
+        self.node.send("DELETE", "/tokens/self", &headers, "")
+    }
+
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+        let headers = [headers, &[("Content-Type", "application/json")]].concat();
+        self.node.send("POST", path, &headers, &body.to_string())
+    }
+}
+
+impl Customer {
+    fn new(home: &Home, name: &str) -> Self {
+        let (id, login) = (home.customer(name), format!("{name}@example.com"));
+        home.user(&id, &login, "superuser", PASSWORD);
+        Self { id, login }
+    }
+}
+
+impl Token {
+    fn of(made: &Value) -> Self {
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        Self { secret: text("access_token") }
+    }
+}

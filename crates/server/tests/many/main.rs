@@ -1,0 +1,10 @@
+//! Many: real nodes, and gates that follow them without a database, on this machine.
+
+#![expect(clippy::unwrap_used, reason = "what cannot be read fails the test")]
+
+mod feed;
+mod house;
+#[expect(dead_code, reason = "other tests use more of it")]
+#[path = "../support/process.rs"]
+mod process;
+mod receipts;
