@@ -99,10 +99,7 @@ impl Explain {
         };
         let Matched { route, access, service } = match policy.route_at(&host, method, &path) {
             Ok(matched) => matched,
-            Err(Unmatched::NoRoute) => return Ok(none("denied to everybody: no policy names it (no_rule)")),
-            Err(Unmatched::Ambiguous) => {
-                return Ok(none("refused: the path can be read in two ways (ambiguous_path)"));
-            }
+            Err(unmatched) => return Ok(none(why(unmatched))),
         };
         let found = Found {
             route: Some(route.on.clone()),
@@ -140,5 +137,12 @@ impl Explain {
                 }
             }
         })
+    }
+}
+
+fn why(unmatched: Unmatched) -> &'static str {
+    match unmatched {
+        Unmatched::NoRoute => "denied to everybody: no policy names it (no_rule)",
+        Unmatched::Ambiguous => "refused: the path can be read in two ways (ambiguous_path)",
     }
 }

@@ -109,7 +109,7 @@ fn leave_to_pass_is_what_envoy_reads() {
         assert_eq!((header.key.as_str(), header.value.as_bytes()), (name.as_str(), value.as_bytes()));
         assert_eq!((option.append, option.append_action), (Some(protobuf::BoolValue { value: false }), 2));
     }
-    assert_eq!((ok.headers.len(), &ok.headers_to_remove[..]), (11, &REMOVED.map(str::to_owned)[..]));
+    assert_eq!((ok.headers.len(), &ok.headers_to_remove[..]), (12, &REMOVED.map(str::to_owned)[..]));
     let text = |text: &str| Some(protobuf::value::Kind::StringValue(text.to_owned()));
     let metadata = &read.dynamic_metadata.as_ref().expect("metadata").fields;
     assert_eq!(
