@@ -18,7 +18,7 @@ use keygate_model::{
 use crate::{
     book::Book,
     identity::Identity,
-    replica::{Replica, Seen},
+    replica::{Replica, Seen, View},
     usage::{Client, Mark, Usage},
 };
 
@@ -128,25 +128,25 @@ impl Gate {
         see: impl FnOnce(&Identity<'_>) -> T,
     ) -> Decided<T> {
         // Fetching the token takes the longest, and finding the route does not need it.
+        let (mut seen, view) = (None, self.replica.view());
         let digest = ask.secret.as_ref().map(Presented::digest).map_err(|deny| *deny);
         if let Ok(digest) = &digest {
-            self.replica.touch(digest);
+            view.fetch(digest);
         }
-        let (mut seen, book) = (None, self.replica.book());
-        let verdict = self.verdict(&book, ask, digest, Circumstances { now, client: client.ip }, |allowed| {
+        let verdict = self.verdict(&view, ask, digest, Circumstances { now, client: client.ip }, |allowed| {
             seen = Some(see(&allowed.map_or(Identity::NOBODY, Identity::of)));
             if let Some(allowed) = allowed {
                 self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
             }
         });
-        let policy = (!matches!(verdict, Verdict::Allow(_))).then(|| Arc::clone(&book.policy));
+        let policy = (!matches!(verdict, Verdict::Allow(_))).then(|| Arc::clone(&view.book.policy));
         Decided { verdict, seen, policy }
     }
 
-    /// The verdict by this book. Whoever is let in is handed to `allowed`: nobody, where everybody is.
+    /// The verdict by this view. Whoever is let in is handed to `allowed`: nobody, where everybody is.
     fn verdict(
         &self,
-        book: &Book,
+        view: &View,
         ask: &Ask<'_>,
         digest: Result<Digest, Deny>,
         at: Circumstances,
@@ -156,7 +156,7 @@ impl Gate {
         if ask.host.is_some() && !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let found = self.find(book, ask);
+        let found = self.find(&view.book, ask);
         match found {
             Ok(None) => {
                 allowed(None);
@@ -177,11 +177,11 @@ impl Gate {
             return Verdict::Deny(Deny::Kind);
         }
         match (found, &ask.host) {
-            (Ok(Some(want)), _) => self.judge(book, &digest, &want, at, |seen| allowed(Some(seen))),
+            (Ok(Some(want)), _) => self.judge(view, &digest, &want, at, |seen| allowed(Some(seen))),
             (Err(why), Some(host)) => {
                 // Which routes a protected API has is told to those who have a token for it; to others, what they lack.
-                let told = |seen: &Seen<'_>| refuse(&book.policy, &seen.standing, host, why, at);
-                self.replica.look(book, &digest, false, told).unwrap_or(Verdict::Deny(Deny::Unknown))
+                let told = |seen: &Seen<'_>| refuse(&view.book.policy, &seen.standing, host, why, at);
+                self.replica.look(view, &digest, false, told).unwrap_or(Verdict::Deny(Deny::Unknown))
             }
             _ => Verdict::Deny(Deny::NoRoute),
         }
@@ -208,19 +208,19 @@ impl Gate {
     /// know one thing more.
     #[must_use]
     pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
-        self.judge(&self.replica.book(), digest, want, at, |_| ())
+        self.judge(&self.replica.view(), digest, want, at, |_| ())
     }
 
     /// Who acts with the token that has this digest, whether it may do anything or not. None if there is no such token.
     #[must_use]
     pub fn actor(&self, digest: &Digest) -> Option<Actor> {
-        self.replica.look(&self.replica.book(), digest, false, |seen| seen.standing.actor)
+        self.replica.look(&self.replica.view(), digest, false, |seen| seen.standing.actor)
     }
 
     /// Every question ends here. Whoever is let in is handed to `allowed`.
     fn judge(
         &self,
-        book: &Book,
+        view: &View,
         digest: &Digest,
         want: &Want,
         at: Circumstances,
@@ -229,9 +229,9 @@ impl Gate {
         if !self.is_open() {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let with_sudo = book.policy.needs_sudo(want.action);
-        let verdict = self.replica.look(book, digest, with_sudo, |seen| {
-            let verdict = decide(&book.policy, &seen.standing, want, at);
+        let with_sudo = view.book.policy.needs_sudo(want.action);
+        let verdict = self.replica.look(view, digest, with_sudo, |seen| {
+            let verdict = decide(&view.book.policy, &seen.standing, want, at);
             if let Verdict::Allow(_) = &verdict {
                 allowed(seen);
             }

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::{
     action::{Action, ActionSet, OWN},
     ask::{Method, Path, Reading},
@@ -18,6 +20,7 @@ mod error;
 mod file;
 mod marks;
 mod route;
+mod tree;
 mod twin;
 mod view;
 
@@ -50,7 +53,7 @@ pub struct Policy {
     marks: Marks,
     own: Routes,
     apis: Vec<Api>,
-    by_host: HashMap<String, usize>,
+    by_host: HashMap<String, usize, RandomState>,
 }
 
 /// The policy of a protected API, to be compiled with the others.

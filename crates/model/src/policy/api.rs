@@ -8,7 +8,7 @@ use std::{
 use super::{
     BadPolicy, Policy,
     file::{ActionLine, ApiFile, CaseLine, CustomersLine, IdentityLine},
-    route::Routes,
+    route::{Fitting, Routes},
 };
 use crate::{
     action::{Action, ActionSet},
@@ -115,12 +115,14 @@ impl Parsed {
             CustomersLine::These(ids) if ids.is_empty() => return Err(BadPolicy::NoCustomer),
             CustomersLine::These(ids) => Customers::These(ids.into_iter().collect()),
         };
-        let mut routes = Routes::default();
+        let (mut routes, mut fitting) = (Routes::default(), Fitting::default());
         for (on, line) in &lines {
             let action = |action: &str| policy.action(&format!("{name}/{action}"));
-            routes.add(on, line, action).map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
+            let added = routes.add(&mut fitting, on, line, action);
+            added.map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }
-        routes.close();
+        let last = || lines.keys().next_back().cloned().unwrap_or_default();
+        routes.close().map_err(|why| BadPolicy::Route { on: last(), why })?;
         let assertion = identity.filter(|line| line.jwt).map(Assertion::from);
         Ok(Api { name, hosts, customers, assertion, routes, cases, first, count })
     }
