@@ -81,6 +81,19 @@ impl Server {
         Self::run(command, address)
     }
 
+    /// Starts `keygate proxy` with its gate, the same way.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn gated(db: &Path, upstream: SocketAddr) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(beside("keygate")?).args(["proxy", "--workers", "1", "--listen"]);
+        command.arg(address.to_string()).arg("--upstream").arg(format!("http://{upstream}"));
+        command.arg("--db").arg(format!("sqlite:{}", db.display())).stderr(Stdio::null());
+        Self::run(command, address)
+    }
+
     /// Runs a command that will answer at `address`, and waits until it does.
     ///
     /// # Errors
@@ -193,6 +206,10 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn beside(name: &str) -> anyhow::Result<PathBuf> {
+/// A program that was built with this one.
+///
+/// # Errors
+/// If nobody knows where this one is.
+pub fn beside(name: &str) -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }

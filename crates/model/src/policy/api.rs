@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     BadPolicy, Policy,
+    compile::NAMES_MAX,
     file::{ActionLine, ApiFile, CaseLine, CustomersLine, IdentityLine},
     route::{Fitting, Routes},
 };
@@ -78,6 +79,11 @@ impl Parsed {
         words("action", file.actions.keys().find(|name| !is_word(name)))?;
         words("scope", file.scopes.keys().find(|name| !is_word(name)))?;
         words("role", file.roles.keys().find(|name| !is_word(name)))?;
+        // So many are never put together with others, which takes longer than to count them.
+        let names = file.scopes.len().max(file.roles.len());
+        if names > NAMES_MAX {
+            return Err(BadPolicy::TooManyNames(names));
+        }
         if file.hosts.is_empty() {
             return Err(BadPolicy::NoHost);
         }

@@ -22,7 +22,7 @@ pub(super) struct Node {
 struct Words {
     list: Vec<(Box<str>, Node)>,
     /// Places in the list, once it is too long to be read through.
-    places: Option<Box<HashMap<Box<str>, usize, RandomState>>>,
+    places: Option<HashMap<Box<str>, usize, RandomState>>,
 }
 
 /// What stands before and after the parameter of a segment. The longest is tried first, and what stands before counts
@@ -158,7 +158,7 @@ impl Words {
             places.insert(word.into(), place);
         } else if place == LIST_MAX {
             let placed = self.list.iter().enumerate().map(|(place, (word, _))| (word.clone(), place));
-            self.places = Some(Box::new(placed.collect()));
+            self.places = Some(placed.collect());
         }
         place
     }
