@@ -21,8 +21,8 @@ const DRAWN: u64 = 1_000_000;
 
 /// Secrets in a lap, and laps: the medians of interleaved laps are compared. A lap's secrets are laid side by side
 /// first, so that neither side pays for fetching what a request would have brought along.
-const LAP: usize = 4096;
-const LAPS: usize = 301;
+const LAP: usize = 512;
+const LAPS: usize = 2401;
 
 /// The length of a secret.
 const SECRET_LEN: usize = 53;

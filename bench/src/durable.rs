@@ -37,13 +37,15 @@ use crate::{
 const PASSWORD: &str = "a bench has no secrets";
 const LAPS: usize = 5;
 const LAP: Duration = Duration::from_secs(2);
-const START: i64 = 1_800_000_000;
+/// When everything in these databases is made.
+pub(crate) const START: i64 = 1_800_000_000;
 
 /// An authority whose people make tokens: as many each as one may have, then somebody new does.
 pub struct Office {
     authority: Authority,
     gate: Arc<Gate>,
     origin: Origin,
+    /// How many tokens are made, or being made.
     next: AtomicU64,
     /// Who makes tokens now, and how many people there are.
     clerk: tokio::sync::Mutex<(Option<Arc<Permit>>, u64)>,
@@ -96,15 +98,17 @@ impl Office {
         allowed(ask(Action::TOKEN_CREATE))
     }
 
-    /// Whoever makes the token with this number.
-    async fn clerk(&self, number: u64) -> anyhow::Result<Arc<Permit>> {
+    /// The next number, and whoever makes the token with it. Drawn together: a number that waited while somebody new was
+    /// hired would be one too many for them.
+    async fn turn(&self) -> anyhow::Result<(u64, Arc<Permit>)> {
         let mut clerk = self.clerk.lock().await;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (permit, people) = &mut *clerk;
         if number >= *people * TOKENS_EACH {
             *permit = Some(Arc::new(self.hire(*people).await?));
             *people += 1;
         }
-        permit.clone().context("nobody was hired")
+        Ok((number, permit.clone().context("nobody was hired")?))
     }
 
     /// Makes the token with the next number.
@@ -112,9 +116,8 @@ impl Office {
     /// # Errors
     /// Storage faults.
     pub async fn make(&self) -> anyhow::Result<()> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let order = Order { scope: Some("purge_select".to_owned()), ..Order::default() };
-        let clerk = self.clerk(number).await?;
+        let (number, clerk) = self.turn().await?;
         self.authority.create_token(&clerk, &self.origin, order, minted(number)).await?;
         Ok(())
     }

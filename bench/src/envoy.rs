@@ -99,13 +99,14 @@ fn through_envoy(folder: &Path, authz: SocketAddr, tokens: &[String]) -> anyhow:
 }
 
 /// A running Envoy, ended when dropped.
-struct Envoy {
-    child: Child,
-    address: SocketAddr,
+pub(crate) struct Envoy {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
 }
 
 impl Envoy {
-    fn new(folder: &Path, authz: SocketAddr) -> anyhow::Result<Self> {
+    /// Starts it with the file that we ship, before whoever answers at `authz`.
+    pub(crate) fn new(folder: &Path, authz: SocketAddr) -> anyhow::Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut text = CONFIG.to_owned();
         for (from, to) in [

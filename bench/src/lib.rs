@@ -2,6 +2,7 @@
 
 pub mod decide;
 pub mod durable;
+pub mod edge;
 pub mod envoy;
 pub mod fixture;
 pub mod http;

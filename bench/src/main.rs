@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use keygate_bench::{decide, durable, envoy, http, policy, proxy, report, start};
+use keygate_bench::{decide, durable, edge, envoy, http, policy, proxy, report, start};
 
 /// Prints each figure beside its yardstick from the same run.
 #[derive(Parser)]
 struct Args {
     /// Only rows whose group is named: malformed, decide (or decide-100000, decide-api and so on), policy, http, proxy,
-    /// envoy, durable, start
+    /// edge, envoy, durable, start
     groups: Vec<String>,
     /// Where databases are kept between runs
     #[arg(long, default_value = "target/bench")]
@@ -44,6 +44,10 @@ fn main() -> anyhow::Result<()> {
     if wanted("proxy") {
         start::eprintln("proxying …");
         rows.extend(proxy::measure(&args.folder)?);
+    }
+    if wanted("edge") {
+        start::eprintln("asking at the edge …");
+        rows.extend(edge::measure(&args.folder)?);
     }
     if wanted("envoy") {
         rows.extend(envoy::measure(&args.folder)?);

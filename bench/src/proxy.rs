@@ -31,7 +31,7 @@ pub fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
 }
 
 fn against_nginx(folder: &Path, what: &str, length: usize) -> anyhow::Result<Row> {
-    let upstream = nginx(folder, "1", "upstream", &answering(folder, length)?, "")?;
+    let upstream = upstream(folder, length)?;
     let (mut ours, mut theirs, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAUNCHES {
         theirs.push(of_a_whole_core(&proxying(folder, upstream.address)?, &mut busy)?);
@@ -55,6 +55,11 @@ fn of_a_whole_core(proxy: &Server, busy: &mut Vec<f64>) -> anyhow::Result<f64> {
     let used = outcome.server_cpu.unwrap_or(f64::NAN);
     busy.push(used);
     Ok(outcome.requests_per_second / used)
+}
+
+/// An nginx on the other core that answers with so many bytes.
+pub(crate) fn upstream(folder: &Path, length: usize) -> anyhow::Result<Server> {
+    nginx(folder, "1", "upstream", &answering(folder, length)?, "")
 }
 
 /// nginx's way to answer with so many bytes: it takes up to 4096 from its own configuration.
@@ -85,7 +90,20 @@ fn proxying(folder: &Path, upstream: SocketAddr) -> anyhow::Result<Server> {
 }
 
 fn nginx(folder: &Path, core: &str, name: &str, location: &str, before: &str) -> anyhow::Result<Server> {
-    let (address, prefix) = (free_address()?, fs::canonicalize(folder)?.join(format!("nginx-{name}")));
+    let address = free_address()?;
+    let site = format!("{before}server {{ listen {address}; {location} }}");
+    nginx_with(folder, core, name, address, &site)
+}
+
+/// nginx with a site of any kind, which listens at `address`.
+pub(crate) fn nginx_with(
+    folder: &Path,
+    core: &str,
+    name: &str,
+    address: SocketAddr,
+    site: &str,
+) -> anyhow::Result<Server> {
+    let prefix = fs::canonicalize(folder)?.join(format!("nginx-{name}"));
     fs::create_dir_all(&prefix)?;
     let config: PathBuf = prefix.join("nginx.conf");
     fs::write(
@@ -96,7 +114,7 @@ fn nginx(folder: &Path, core: &str, name: &str, location: &str, before: &str) ->
              http {{ access_log off; keepalive_requests 1000000000; default_type application/json;\n\
              client_body_temp_path {prefix}/body; proxy_temp_path {prefix}/proxy; fastcgi_temp_path {prefix}/fastcgi;\n\
              uwsgi_temp_path {prefix}/uwsgi; scgi_temp_path {prefix}/scgi;\n\
-             {before}server {{ listen {address}; {location} }} }}\n",
+             {site} }}\n",
             prefix = prefix.display()
         ),
     )?;

@@ -23,6 +23,8 @@ pub enum Bar {
     Most(f64),
     /// At least this.
     Least(f64),
+    /// Nothing: it is shown so that it can be seen.
+    None,
 }
 
 impl Bar {
@@ -32,6 +34,7 @@ impl Bar {
         match self {
             Self::Most(most) => ratio <= most,
             Self::Least(least) => ratio >= least,
+            Self::None => true,
         }
     }
 }
@@ -46,8 +49,13 @@ pub fn table(rows: &[Row]) -> String {
         let bar = match row.bar {
             Bar::Most(most) => format!("≤ {most}"),
             Bar::Least(least) => format!("≥ {least}"),
+            Bar::None => String::new(),
         };
-        let met = if row.bar.is_met(row.ratio) { "met" } else { "MISSED" };
+        let met = match row.bar {
+            Bar::None => "",
+            bar if bar.is_met(row.ratio) => "met",
+            _ => "MISSED",
+        };
         let ratio = format!("{:.2}", row.ratio);
         let cells = [&row.what, &row.ours, &row.yardstick, &ratio, &bar, &met.to_owned(), &row.note];
         table.add_row(cells);

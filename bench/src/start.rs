@@ -9,9 +9,12 @@ use std::{
 };
 
 use anyhow::Context as _;
+use keygate_authority::{Authority, Settings};
+use keygate_gate::Gate;
+use keygate_model::{Action, Circumstances, Policy, Timestamp, Verdict, Want, policy::OWN_POLICY};
 
 use crate::{
-    durable::{Office, fresh},
+    durable::{Office, START, fresh},
     fixture::{self, median},
     report::{Bar, Row},
 };
@@ -43,14 +46,17 @@ impl Server {
         let mut child =
             command.spawn().context("keygate cannot be started: is it built? ./dev bench does")?;
         let log = BufReader::new(child.stderr.take().context("no log")?);
+        let mut said = String::new();
         for line in log.lines() {
             let line = line?;
             if let Some((_, rest)) = line.split_once("\"address\":\"") {
                 let address = rest.split('"').next().unwrap_or_default().parse()?;
                 return Ok(Self { child, address });
             }
+            said.push_str(&format!("\n  {line}"));
         }
-        anyhow::bail!("keygate ended before it served")
+        let status = child.wait()?;
+        anyhow::bail!("keygate ended before it served, with {status}, and said:{said}")
     }
 
     /// Starts a yardstick of ours the same way.
@@ -72,6 +78,19 @@ impl Server {
         let address = free_address()?;
         let mut command = Command::new("taskset");
         command.args(["-c", "0"]).arg(beside("ungated")?).args([address.to_string(), upstream.to_string()]);
+        Self::run(command, address)
+    }
+
+    /// Starts `keygate proxy` with its gate, the same way.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub fn gated(db: &Path, upstream: SocketAddr) -> anyhow::Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(beside("keygate")?).args(["proxy", "--workers", "1", "--listen"]);
+        command.arg(address.to_string()).arg("--upstream").arg(format!("http://{upstream}"));
+        command.arg("--db").arg(format!("sqlite:{}", db.display())).stderr(Stdio::null());
         Self::run(command, address)
     }
 
@@ -130,23 +149,47 @@ pub fn measure(folder: &Path) -> anyhow::Result<Row> {
     })
 }
 
-/// A database with this many tokens, whose secrets are [`fixture::secret`]'s. Made once, and kept for the next run.
+/// A database with this many tokens, whose secrets are [`fixture::secret`]'s. Kept for the next run, and made anew when
+/// the authority of today cannot read it or finds too little in it.
 ///
 /// # Errors
 /// Whatever goes wrong.
 pub fn database(folder: &Path, tokens: u64) -> anyhow::Result<PathBuf> {
-    let (ready, name) = (folder.join(format!("{tokens}.ready")), format!("{tokens}.db"));
-    if ready.exists() {
-        return Ok(folder.join(name));
+    let name = format!("{tokens}.db");
+    let db = folder.join(&name);
+    if db.exists() {
+        match fits(&db, tokens) {
+            Ok(()) => return Ok(db),
+            Err(why) => eprintln(&format!("{} cannot be used again: {why:#}", db.display())),
+        }
     }
-    eprintln(&format!("making a database of {tokens} tokens, once …"));
+    eprintln(&format!("making a database of {tokens} tokens …"));
     let db = fresh(folder, &name)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let office = Arc::new(runtime.block_on(Office::open(&db))?);
     runtime.block_on(Arc::clone(&office).make_up_to(tokens))?;
     drop(office);
-    std::fs::write(ready, "")?;
+    fits(&db, tokens)?;
     Ok(db)
+}
+
+/// Whether a database holds these tokens, and they may do what the benches ask for.
+fn fits(db: &Path, tokens: u64) -> anyhow::Result<()> {
+    let policy = Arc::new(Policy::compile(OWN_POLICY)?);
+    let gate = Arc::new(Gate::new(Arc::clone(&policy), usize::try_from(tokens)?));
+    let fed = Arc::clone(&gate);
+    let authority =
+        Authority::open(Settings::new(db, policy, [7; 32]), Box::new(move |batch| fed.apply(batch)))?;
+    gate.open();
+    drop(authority);
+    let service = Some(gate.wanted_id(fixture::SERVICE));
+    let want = Want { action: Action::PURGE_KEY, service };
+    let at = Circumstances::of(Timestamp::from_seconds(START), None);
+    for number in 0..tokens {
+        let verdict = gate.decide(&fixture::secret(number).digest(), &want, at);
+        anyhow::ensure!(matches!(verdict, Verdict::Allow(_)), "of token {number} it says {verdict:?}");
+    }
+    Ok(())
 }
 
 /// Says what takes long.
@@ -163,6 +206,10 @@ pub fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-fn beside(name: &str) -> anyhow::Result<PathBuf> {
+/// A program that was built with this one.
+///
+/// # Errors
+/// If nobody knows where this one is.
+pub fn beside(name: &str) -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }

@@ -11,7 +11,7 @@ pub(crate) fn own() -> io::Result<Duration> {
 }
 
 /// What all threads of a process have spent, those that ended included; not its children.
-pub(super) fn of(pid: u32) -> io::Result<Duration> {
+pub(crate) fn of(pid: u32) -> io::Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path)?;
     ticks(&text).map(|ticks| Duration::from_millis(ticks * TICK_MS)).ok_or_else(|| unreadable(&path))

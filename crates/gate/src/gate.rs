@@ -22,7 +22,7 @@ use crate::{
     held::{Filling, Held, Retired},
     identity::Identity,
     lease::{Hold, Lease},
-    replica::Seen,
+    replica::{Seen, View},
     usage::{Client, Mark, Usage},
 };
 
@@ -170,29 +170,29 @@ impl Gate {
     ) -> Decided<T> {
         // What is proved now is true of everything that is looked up from here on.
         let hold = self.lease.hold();
-        // Fetching the token takes the longest, and finding the route does not need it.
-        let digest = ask.secret.as_ref().map(Presented::digest).map_err(|deny| *deny);
         let held = self.held.load();
+        // Fetching the token takes the longest, and finding the route does not need it.
+        let (mut seen, view) = (None, held.replica.view());
+        let digest = ask.secret.as_ref().map(Presented::digest).map_err(|deny| *deny);
         if let Ok(digest) = &digest {
-            held.replica.touch(digest);
+            view.fetch(digest);
         }
-        let (mut seen, book) = (None, held.replica.book());
         let at = Circumstances::of(now, client.ip);
-        let verdict = self.verdict((&held, &book), ask, digest, (at, hold), |allowed, permit| {
+        let verdict = self.verdict((&held, &view), ask, digest, (at, hold), |allowed, permit| {
             let identity = allowed.map_or(Identity::NOBODY, Identity::of);
             seen = Some(see(&Identity { stale: permit.stale(), ..identity }));
             if let Some(allowed) = allowed {
                 self.usage.mark(&allowed.slot.used_at, allowed.standing.token, now, client);
             }
         });
-        let policy = (!matches!(verdict, Verdict::Allow(_))).then(|| Arc::clone(&book.policy));
+        let policy = (!matches!(verdict, Verdict::Allow(_))).then(|| Arc::clone(&view.book.policy));
         Decided { verdict, seen, policy }
     }
 
-    /// The verdict by this book. Whoever is let in is handed to `allowed`: nobody, where everybody is.
+    /// The verdict by this view. Whoever is let in is handed to `allowed`: nobody, where everybody is.
     fn verdict(
         &self,
-        (held, book): (&Held, &Book),
+        (held, view): (&Held, &View),
         ask: &Ask<'_>,
         digest: Result<Digest, Deny>,
         (at, hold): (Circumstances, Hold),
@@ -202,7 +202,7 @@ impl Gate {
         if ask.host.is_some() && !self.can_tell(held) {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let (found, freshness) = find(held, book, ask);
+        let (found, freshness) = find(held, &view.book, ask);
         let at = at.wanting(freshness);
         // What Keygate's own routes are, no gate has to hear of; of others it may have heard too little.
         let settled = |verdict| match ask.host {
@@ -233,14 +233,14 @@ impl Gate {
         }
         match (found, &ask.host) {
             (Ok(Some(want)), _) => self
-                .judge((held, book), &digest, &want, (at, hold), |seen, permit| allowed(Some(seen), permit)),
+                .judge((held, view), &digest, &want, (at, hold), |seen, permit| allowed(Some(seen), permit)),
             (Err(why), Some(host)) => {
                 // Which routes a protected API has is told to those who have a token for it; to others, what they lack.
                 let told = |seen: &Seen<'_>| {
                     let at = at.knowing(self.lease.knowledge_by(hold));
-                    refuse(&book.policy, &seen.standing, host, why, at)
+                    refuse(&view.book.policy, &seen.standing, host, why, at)
                 };
-                let verdict = held.replica.look(book, &digest, false, told);
+                let verdict = held.replica.look(view, &digest, false, told);
                 verdict.unwrap_or_else(|| settled(Verdict::Deny(Deny::Unknown)))
             }
             _ => Verdict::Deny(Deny::NoRoute),
@@ -252,20 +252,20 @@ impl Gate {
     #[must_use]
     pub fn decide(&self, digest: &Digest, want: &Want, at: Circumstances) -> Verdict {
         let (hold, held) = (self.lease.hold(), self.held.load());
-        self.judge((&held, &held.replica.book()), digest, want, (at, hold), |_, _| ())
+        self.judge((&held, &held.replica.view()), digest, want, (at, hold), |_, _| ())
     }
 
     /// Who acts with the token that has this digest, whether it may do anything or not. None if there is no such token.
     #[must_use]
     pub fn actor(&self, digest: &Digest) -> Option<Actor> {
         let held = self.held.load();
-        held.replica.look(&held.replica.book(), digest, false, |seen| seen.standing.actor)
+        held.replica.look(&held.replica.view(), digest, false, |seen| seen.standing.actor)
     }
 
     /// Every question ends here. Whoever is let in is handed to `allowed`.
     fn judge(
         &self,
-        (held, book): (&Held, &Book),
+        (held, view): (&Held, &View),
         digest: &Digest,
         want: &Want,
         (at, hold): (Circumstances, Hold),
@@ -274,17 +274,17 @@ impl Gate {
         if !self.can_tell(held) {
             return Verdict::CannotTell(Unsure::Stale);
         }
-        let with_sudo = book.policy.needs_sudo(want.action);
-        let mut allowed = Some(allowed);
+        let (mut allowed, mut anew) = (Some(allowed), None);
         loop {
-            let before = held.replica.position();
-            let verdict = held.replica.look(book, digest, with_sudo, |seen| {
+            let view = anew.as_ref().unwrap_or(view);
+            let with_sudo = view.book.policy.needs_sudo(want.action);
+            let verdict = held.replica.look(view, digest, with_sudo, |seen| {
                 let at = at.knowing(self.lease.knowledge_by(hold));
-                let verdict = decide(&book.policy, &seen.standing, want, at);
+                let verdict = decide(&view.book.policy, &seen.standing, want, at);
                 if let Verdict::Allow(permit) = &verdict {
                     // Once a change is told to be applied, nobody may be let in by what was found before it.
                     fence(Ordering::Acquire);
-                    if held.replica.position() != before || held.is_distrusted() {
+                    if held.replica.position() != view.position || held.is_distrusted() {
                         return None;
                     }
                     if let Some(allowed) = allowed.take() {
@@ -296,7 +296,7 @@ impl Gate {
             match verdict {
                 Some(Some(verdict)) => return verdict,
                 Some(None) if held.is_distrusted() => return Verdict::CannotTell(Unsure::Stale),
-                Some(None) => {}
+                Some(None) => anew = Some(held.replica.view()),
                 None => {
                     return at.knowing(self.lease.knowledge_by(hold)).settle(Verdict::Deny(Deny::Unknown));
                 }

@@ -51,6 +51,22 @@ pub(crate) struct Replica {
     unreadable: AtomicUsize,
 }
 
+/// The table of tokens and the book, each as it is when a decision begins and until it is made. Taking hold of one costs
+/// as much as a look-up in the cache, and waits for every read that is under way: so each is taken once, and first.
+pub(crate) struct View {
+    /// What was applied before the rest was taken: whoever lets somebody in by it looks whether that is still so.
+    pub(crate) position: Position,
+    tokens: Guard<Arc<Table>>,
+    pub(crate) book: Guard<Arc<Book>>,
+}
+
+impl View {
+    /// Begins to fetch what a look-up will need, so that it is there when it is asked for.
+    pub(crate) fn fetch(&self, digest: &Digest) {
+        self.tokens.fetch(Key::of(digest));
+    }
+}
+
 struct CustomerEntry {
     id: CustomerId,
     /// The state, and what sets the customer apart.
@@ -114,9 +130,10 @@ impl Replica {
         }
     }
 
-    /// Begins to fetch what a look-up will need, so that it is there when it is asked for.
-    pub(crate) fn touch(&self, digest: &Digest) {
-        self.tokens.load().touch(Key::of(digest));
+    /// What a decision is made by.
+    pub(crate) fn view(&self) -> View {
+        let position = self.position();
+        View { position, tokens: self.tokens.load(), book: self.book.load() }
     }
 
     /// What policies say now.
@@ -127,13 +144,13 @@ impl Replica {
     /// Looks a token up and hands what is true of it to `see`; with sudo only if it is asked for. None if there is none.
     pub(crate) fn look<T>(
         &self,
-        book: &Book,
+        view: &View,
         digest: &Digest,
         with_sudo: bool,
         see: impl FnOnce(&Seen<'_>) -> T,
     ) -> Option<T> {
-        let tokens = self.tokens.load();
-        let slot = tokens.find(Key::of(digest))?;
+        let book = &view.book;
+        let slot = view.tokens.find(Key::of(digest))?;
         let entry = slot.entry();
         let owner = self.owners.get(entry.owner)?.load();
         let grant = self.grants.get(entry.grant)?.get()?;

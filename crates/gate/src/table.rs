@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use keygate_model::{Digest, TokenId, UserId};
+use prefetch_index::prefetch_index;
 
 /// Key of a slot that was never used: a search ends here.
 const EMPTY: u64 = 0;
@@ -140,9 +141,10 @@ impl Table {
         Self { slots: (0..slots).map(|_| Slot::empty()).collect() }
     }
 
-    /// Reads the first slot of a search and makes nothing of it: the processor fetches it while the caller goes on.
-    pub(crate) fn touch(&self, key: Key) {
-        std::hint::black_box(self.slots[self.home(key)].first.load(Ordering::Relaxed));
+    /// Lets the processor fetch the first slot of a search while the caller goes on. To read it would not do: what comes
+    /// after a read that has to wait piles up behind it.
+    pub(crate) fn fetch(&self, key: Key) {
+        prefetch_index(&self.slots, self.home(key));
     }
 
     /// Finds a token.

@@ -9,7 +9,8 @@ const NONE: u8 = 0xff;
 /// Whether every byte is a base-62 digit.
 #[must_use]
 pub fn is_base62(text: &[u8]) -> bool {
-    text.iter().fold(0, |seen, byte| seen | (DIGITS[usize::from(*byte)] & 0x80)) == 0
+    // Without branches, so that it is seen sixteen bytes at a time.
+    text.iter().fold(true, |all, byte| all & byte.is_ascii_alphanumeric())
 }
 
 /// The digits of `value`, without leading zeros; `"0"` for zero. At most 22 characters.
@@ -35,11 +36,12 @@ pub fn decode(text: &str) -> Option<u128> {
     if text.is_empty() || text.len() > 22 || (text.len() > 1 && text.starts_with('0')) {
         return None;
     }
-    // In chunks whose value fits a word: a 128-bit multiplication for every digit would be most of the time.
-    text.as_bytes().rchunks(CHUNK).rev().try_fold(0_u128, |value, chunk| {
-        let width = 62_u128.pow(u32::try_from(chunk.len()).ok()?);
-        value.checked_mul(width)?.checked_add(u128::from(small(chunk)?))
-    })
+    // In chunks whose value fits a word: a 128-bit multiplication for every digit would be most of the time. Only the
+    // first is shorter, and nothing stands before that.
+    text.as_bytes()
+        .rchunks(CHUNK)
+        .rev()
+        .try_fold(0_u128, |value, chunk| value.checked_mul(CHUNK_END)?.checked_add(u128::from(small(chunk)?)))
 }
 
 /// Ten digits fit 64 bits.

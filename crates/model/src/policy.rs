@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::{
     action::{Action, ActionSet, OWN},
     ask::{Method, Path, Reading},
@@ -19,6 +21,7 @@ mod file;
 mod freshness;
 mod marks;
 mod route;
+mod tree;
 mod twin;
 mod view;
 
@@ -51,7 +54,7 @@ pub struct Policy {
     marks: Marks,
     own: Routes,
     apis: Vec<Api>,
-    by_host: HashMap<String, usize>,
+    by_host: HashMap<String, usize, RandomState>,
 }
 
 /// The policy of a protected API, to be compiled with the others.

@@ -220,10 +220,11 @@ impl Digest {
     /// prefixes would take 2^104 tries.
     #[must_use]
     pub fn prefix(&self) -> (u64, u64) {
-        let half = |from: usize| {
-            self.0[from..from + 8].iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte))
-        };
-        (half(0), half(8))
+        let mut words = [0; 2];
+        for (word, bytes) in words.iter_mut().zip(self.0.as_chunks().0) {
+            *word = u64::from_be_bytes(*bytes);
+        }
+        words.into()
     }
 }
 

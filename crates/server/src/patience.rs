@@ -17,6 +17,8 @@ use tokio::{
     task::AbortHandle,
 };
 
+use crate::proxy::strict::Reader;
+
 /// Seconds from the first byte of a request to the first of its answer: for slow headers and slow bodies alike. Longer
 /// than anything we wait for ourselves.
 const REQUEST_SECONDS_MAX: u32 = 20;
@@ -39,9 +41,10 @@ struct Wait {
     connection: OnceLock<AbortHandle>,
 }
 
-/// A stream that notes when its wait begins and ends.
+/// A stream that notes when its wait begins and ends, and reads along for what hyper lets through and must not.
 pub(crate) struct Watched<S> {
     stream: S,
+    reader: Reader,
     tick: Arc<AtomicU32>,
     wait: Arc<Wait>,
 }
@@ -55,7 +58,13 @@ impl Patience {
         let wait = Arc::new(Wait::default());
         wait.since.store(self.tick.load(Ordering::Relaxed) << 1, Ordering::Relaxed);
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&wait));
-        (Watched { stream, tick: Arc::clone(&self.tick), wait: Arc::clone(&wait) }, Leash(wait))
+        let watched = Watched {
+            stream,
+            reader: Reader::default(),
+            tick: Arc::clone(&self.tick),
+            wait: Arc::clone(&wait),
+        };
+        (watched, Leash(wait))
     }
 
     /// Ticks for as long as it is polled, and ends the connections that have kept us waiting for too long.
@@ -113,10 +122,15 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(instead) = self.reader.instead(buf) {
+            return instead;
+        }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
             self.begins();
+            let admitted = self.reader.read(&mut buf.filled_mut()[before..]);
+            buf.set_filled(before + admitted);
         }
         read
     }

@@ -8,7 +8,7 @@ mod exchange;
 mod headers;
 mod pool;
 mod stream;
-mod strict;
+pub(crate) mod strict;
 mod tunnel;
 mod upstream;
 mod wait;

@@ -7,8 +7,9 @@ use std::{
 
 use super::{
     BadPolicy, Policy,
+    compile::NAMES_MAX,
     file::{ActionLine, ApiFile, CaseLine, CustomersLine, IdentityLine},
-    route::Routes,
+    route::{Fitting, Routes},
 };
 use crate::{
     action::{Action, ActionSet},
@@ -81,6 +82,11 @@ impl Parsed {
         words("action", file.actions.keys().find(|name| !is_word(name)))?;
         words("scope", file.scopes.keys().find(|name| !is_word(name)))?;
         words("role", file.roles.keys().find(|name| !is_word(name)))?;
+        // So many are never put together with others, which takes longer than to count them.
+        let names = file.scopes.len().max(file.roles.len());
+        if names > NAMES_MAX {
+            return Err(BadPolicy::TooManyNames(names));
+        }
         if file.hosts.is_empty() {
             return Err(BadPolicy::NoHost);
         }
@@ -119,14 +125,14 @@ impl Parsed {
             CustomersLine::These(ids) if ids.is_empty() => return Err(BadPolicy::NoCustomer),
             CustomersLine::These(ids) => Customers::These(ids.into_iter().collect()),
         };
-        let mut routes = Routes::default();
+        let (mut routes, mut fitting) = (Routes::default(), Fitting::default());
         for (on, line) in &lines {
             let action = |action: &str| policy.action(&format!("{name}/{action}"));
-            routes
-                .add(on, line, freshness, action)
-                .map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
+            let added = routes.add(&mut fitting, on, line, freshness, action);
+            added.map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }
-        routes.close();
+        let last = || lines.keys().next_back().cloned().unwrap_or_default();
+        routes.close().map_err(|why| BadPolicy::Route { on: last(), why })?;
         let assertion = identity.filter(|line| line.jwt).map(Assertion::from);
         Ok(Api { name, hosts, customers, assertion, freshness, routes, cases, first, count })
     }

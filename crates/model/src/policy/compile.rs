@@ -7,6 +7,7 @@ use super::{
     api::Parsed,
     file::{ActionLine, PolicyFile},
     marks::Marks,
+    route::Fitting,
 };
 use crate::{
     action::{ACTIONS_MAX, Action, ActionSet, OWN},
@@ -74,7 +75,7 @@ impl Policy {
             marks,
             own: Routes::own(),
             apis: Vec::new(),
-            by_host: HashMap::new(),
+            by_host: HashMap::default(),
         };
         policy.take_own(&file)?;
         for (api, (first, count)) in parsed.into_iter().zip(places) {
@@ -99,13 +100,13 @@ impl Policy {
         if let Some(odd) = permissions.keys().find(|name| Permission::of(name).is_none()) {
             return Err(BadPolicy::UnknownPermission(odd.clone()));
         }
-        let mut routes = std::mem::replace(&mut self.own, Routes::own());
+        let (mut routes, mut fitting) = (std::mem::replace(&mut self.own, Routes::own()), Fitting::default());
         for (on, line) in &file.routes {
             if line.freshness().says_something() {
                 let why = "max_staleness and outage are for protected APIs".to_owned();
                 return Err(BadPolicy::Route { on: on.clone(), why });
             }
-            let added = routes.add(on, line, Freshness::default(), |name| self.action(name));
+            let added = routes.add(&mut fitting, on, line, Freshness::default(), |name| self.action(name));
             added.map_err(|why| BadPolicy::Route { on: on.clone(), why })?;
         }
         self.own = routes;

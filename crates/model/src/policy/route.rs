@@ -2,6 +2,7 @@
 
 use super::{
     file::{Leniency, RouteLine},
+    tree::{Node, as_written, parameter},
     twin::Twins,
 };
 use crate::{
@@ -14,11 +15,15 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Routes {
     list: Vec<Route>,
-    by_method: [matchit::Router<usize>; Method::COUNT],
+    by_method: [Node; Method::COUNT],
     twins: Twins,
     /// Whether whoever serves a `{*rest}` takes it as it stands: Keygate's own handlers do, and of others nobody knows.
     rest_is_open: bool,
 }
+
+/// Which routes can stand side by side: a router says so, which is needed only while they are added.
+#[derive(Default)]
+pub(super) struct Fitting([matchit::Router<()>; Method::COUNT]);
 
 /// One route of a policy.
 #[derive(Debug)]
@@ -27,9 +32,8 @@ pub struct Route {
     pub on: String,
     /// What it takes to pass.
     pub access: Access,
-    /// The parameter that is the service's id, and which part of the path it is, if the path has it.
-    service: String,
-    service_at: Option<usize>,
+    /// Where the service's id stands, if the path has it.
+    service: Option<Place>,
     /// Where its paths may be read in two ways, because the API is known to read them in one.
     lenient: Reading,
     /// How current a gate must be.
@@ -37,6 +41,16 @@ pub struct Route {
     /// Another route is all that sets a parameter of this one apart from a word, so that a server with laxer reading may
     /// take a request for that.
     has_twin: bool,
+}
+
+/// Which part of a path something is, and what stands around it there.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: usize,
+    before: usize,
+    after: usize,
+    /// It is all the rest too.
+    is_rest: bool,
 }
 
 /// What a route asks for.
@@ -93,16 +107,16 @@ impl Routes {
         if reading == Reading::AMBIGUOUS {
             return Err(Unmatched::Ambiguous);
         }
-        let found = self.by_method[method.index()].at(path.as_str()).map_err(|_| match reading {
-            Reading::PLAIN => Unmatched::NoRoute,
-            _ => Unmatched::Ambiguous,
-        })?;
-        let route = &self.list[*found.value];
+        let Some([place, ..]) = self.by_method[method.index()].find(path.as_str()) else {
+            return Err(if reading == Reading::PLAIN { Unmatched::NoRoute } else { Unmatched::Ambiguous });
+        };
+        let route = &self.list[*place];
         let taken = route.lenient.covers(reading) || self.rest_is_open && leaves_rest_open(&route.on, path);
-        if !taken || route.has_twin && self.is_taken_for_another(method, path, *found.value) {
+        if !taken || route.has_twin && self.is_taken_for_another(method, path, *place) {
             return Err(Unmatched::Ambiguous);
         }
-        Ok(Matched { route, access: route.access, service: found.params.get(&route.service) })
+        let service = route.service.and_then(|service| service.within(path.as_str()));
+        Ok(Matched { route, access: route.access, service })
     }
 
     /// All of them, as they stand in the policy.
@@ -116,12 +130,13 @@ impl Routes {
     fn is_taken_for_another(&self, method: Method, path: &Path<'_>, place: usize) -> bool {
         let asks = self.list[place].asks();
         let is_other = |other: usize| self.list[other].asks() != asks;
-        self.twins.lead_to(method, path.as_str(), is_other)
+        self.twins.lead_to(&self.by_method[method.index()], method, path.as_str(), is_other)
     }
 
     /// Adds a route.
     pub(super) fn add(
         &mut self,
+        fitting: &mut Fitting,
         on: &str,
         line: &RouteLine,
         whole: Freshness,
@@ -150,32 +165,40 @@ impl Routes {
         }
         let lenient = line.allow.iter().map(|what| what.reading()).fold(Reading::PLAIN, Reading::and);
         let freshness = line.freshness().over(whole)?;
-        let parameter = format!("{{{service}}}");
-        let service_at = path.split('/').position(|part| part.contains(&parameter));
-        self.by_method[method.index()].insert(path, self.list.len()).map_err(|why| why.to_string())?;
-        self.twins.add(method, path, self.list.len());
-        let on = on.to_owned();
-        self.list.push(Route { on, access, service, service_at, lenient, freshness, has_twin: false });
+        let service = Place::of(path, &service);
+        fitting.0[method.index()].insert(path, ()).map_err(|why| why.to_string())?;
+        if !self.by_method[method.index()].add(path, self.list.len(), as_written) {
+            return Err(TOO_MANY_PARAMETERS.to_owned());
+        }
+        self.list.push(Route { on: on.to_owned(), access, service, lenient, freshness, has_twin: false });
         Ok(())
     }
 
     /// Ends the adding: says which routes another could be taken for.
-    pub(super) fn close(&mut self) {
-        for place in 0..self.list.len() {
-            let (on, asks) = (&self.list[place].on, self.list[place].asks());
-            let Some((method, path)) = on.split_once(' ') else { continue };
-            let Some(method) = Method::parse(method) else { continue };
-            let has_twin = self.twins.any_of(method, path, |other| self.list[other].asks() != asks);
-            self.list[place].has_twin = has_twin;
+    pub(super) fn close(&mut self) -> Result<(), String> {
+        if !self.twins.read(self.list.iter().filter_map(Route::parsed)) {
+            return Err(TOO_MANY_PARAMETERS.to_owned());
         }
+        for place in 0..self.list.len() {
+            let (parsed, asks) = (self.list[place].parsed(), self.list[place].asks());
+            let Some((method, path)) = parsed else { continue };
+            let is_other = |other: usize| self.list[other].asks() != asks;
+            self.list[place].has_twin =
+                self.twins.any_of(&self.by_method[method.index()], method, path, is_other);
+        }
+        Ok(())
     }
 }
+
+/// Why a route is refused beside too many like it.
+const TOO_MANY_PARAMETERS: &str =
+    "too many routes have a parameter in the same part of the path, with other words around it";
 
 impl Route {
     /// Whether it names a service.
     #[must_use]
     pub fn names_service(&self) -> bool {
-        self.service_at.is_some()
+        self.service_at().is_some()
     }
 
     /// How current a gate must be to decide about it.
@@ -186,7 +209,40 @@ impl Route {
 
     /// What it asks for, of which service, and how current.
     fn asks(&self) -> (Access, Option<usize>, Freshness) {
-        (self.access, self.service_at, self.freshness)
+        (self.access, self.service_at(), self.freshness)
+    }
+
+    /// What it matches; it could be parsed when it was added.
+    fn parsed(&self) -> Option<(Method, &str)> {
+        let (method, path) = self.on.split_once(' ')?;
+        Some((Method::parse(method)?, path))
+    }
+
+    /// Which part of the path is the service's id.
+    fn service_at(&self) -> Option<usize> {
+        self.service.filter(|place| !place.is_rest).map(|place| place.at)
+    }
+}
+
+impl Place {
+    /// Of the parameter of this name.
+    fn of(template: &str, name: &str) -> Option<Self> {
+        let place = |(at, part): (usize, &str)| {
+            let (before, after) = parameter(part)?;
+            let named = &part[before.len() + 1..part.len() - after.len() - 1];
+            let is_rest = named.strip_prefix('*') == Some(name);
+            let found = Self { at, before: before.len(), after: after.len(), is_rest };
+            (named == name || is_rest).then_some(found)
+        };
+        template.split('/').enumerate().find_map(place)
+    }
+
+    /// What stands there in a path.
+    fn within(self, path: &str) -> Option<&str> {
+        let mut slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+        let start = slashes.nth(self.at.checked_sub(1)?)? + 1;
+        let end = if self.is_rest { None } else { slashes.next() };
+        path.get(start + self.before..end.unwrap_or(path.len()).checked_sub(self.after)?)
     }
 }
 

@@ -18,11 +18,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{
-    Timeouts,
-    strict::{InBody, Reader},
-    wait::Wait,
-};
+use super::{Timeouts, strict::Reader, wait::Wait};
 
 /// A client's connection.
 pub(super) struct Client {
@@ -30,9 +26,6 @@ pub(super) struct Client {
     reader: Reader,
     link: Arc<Link>,
     has_ended: bool,
-    /// What hyper is given behind a refused line: an end of its head, since it looks at whole heads only. Not the end of
-    /// the stream, which would take back answers that are still owed.
-    end_of_refused: &'static [u8],
 }
 
 /// What the stream of a client and its requests tell one another.
@@ -83,7 +76,7 @@ const LINGER_SECONDS: u32 = 5;
 
 impl Client {
     pub(super) fn new(stream: TcpStream, link: Arc<Link>) -> Self {
-        Self { stream, reader: Reader::default(), link, has_ended: false, end_of_refused: b"\r\n\r\n" }
+        Self { stream, reader: Reader::default(), link, has_ended: false }
     }
 
     /// Reads along. How much of `bytes` may be passed on.
@@ -108,17 +101,8 @@ impl AsyncRead for Client {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.reader.refused() {
-            Some(InBody(true)) => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
-            Some(InBody(false)) if self.end_of_refused.is_empty() => return Poll::Pending,
-            Some(InBody(false)) => {
-                let most = buf.remaining().min(self.end_of_refused.len());
-                let (now, later) = self.end_of_refused.split_at(most);
-                buf.put_slice(now);
-                self.end_of_refused = later;
-                return Poll::Ready(Ok(()));
-            }
-            None => {}
+        if let Some(instead) = self.reader.instead(buf) {
+            return instead;
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;

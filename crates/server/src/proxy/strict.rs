@@ -1,19 +1,28 @@
-//! What hyper lets through and a proxy must not: lines that end in a bare LF, two lengths, a fragment in the target
+//! What hyper lets through and we must not, neither as a proxy nor as an API behind one: lines that end in a bare LF, two lengths, a fragment in the target
 //! (SECURITY-BAR B26, B30). A front proxy might read such a request otherwise than we do.
 //!
 //! Reads along with hyper, byte for byte, as the connection's bytes arrive. Where a request is refused, the LF of its
 //! line is made a NUL, so that hyper itself answers 400, after the answers that are still owed, and closes.
 
+use std::{io, task::Poll};
+
 use memchr::memchr;
+use tokio::io::ReadBuf;
 
 /// The reader of one client's connection.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     at: At,
     /// The begin of a line whose end has not come yet.
     kept: Vec<u8>,
     head: Head,
+    /// How much of [`END_OF_REFUSED`] hyper was given.
+    ended: usize,
 }
+
+/// What hyper is given behind a refused line: an end of its head, since it looks at whole heads only. Not the end of the
+/// stream, which would take back answers that are still owed.
+const END_OF_REFUSED: &[u8] = b"\r\n\r\n";
 
 /// What is next in the bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,10 +57,6 @@ struct Head {
     is_chunked: bool,
 }
 
-/// Whether it was in a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct InBody(pub(super) bool);
-
 /// A line that no request may have.
 #[derive(Debug)]
 struct Bad;
@@ -62,7 +67,7 @@ const LINE_LEN_MAX: usize = 64 * 1024;
 impl Reader {
     /// Reads what has arrived. How much of it may be passed on: all, unless it holds something to refuse, which is then
     /// the last byte.
-    pub(super) fn read(&mut self, bytes: &mut [u8]) -> usize {
+    pub(crate) fn read(&mut self, bytes: &mut [u8]) -> usize {
         let mut from = 0;
         while from < bytes.len() {
             let rest = bytes.len() - from;
@@ -107,10 +112,17 @@ impl Reader {
         matches!(self.at, At::Data(_) | At::Chunks(_) | At::Refused { .. })
     }
 
-    /// Whether nothing of what still comes is wanted, and if so, whether it was a body that could not be read.
-    pub(super) fn refused(&self) -> Option<InBody> {
+    /// What whoever reads is given instead of further bytes, once something was refused.
+    pub(crate) fn instead(&mut self, buf: &mut ReadBuf<'_>) -> Option<Poll<io::Result<()>>> {
         match self.at {
-            At::Refused { in_body } => Some(InBody(in_body)),
+            At::Refused { in_body: true } => Some(Poll::Ready(Err(io::ErrorKind::InvalidData.into()))),
+            At::Refused { in_body: false } if self.ended == END_OF_REFUSED.len() => Some(Poll::Pending),
+            At::Refused { in_body: false } => {
+                let now = buf.remaining().min(END_OF_REFUSED.len() - self.ended);
+                buf.put_slice(&END_OF_REFUSED[self.ended..self.ended + now]);
+                self.ended += now;
+                Some(Poll::Ready(Ok(())))
+            }
             _ => None,
         }
     }
@@ -120,7 +132,7 @@ impl Reader {
         if self.kept.len() > LINE_LEN_MAX {
             self.at = At::Refused { in_body: self.is_in_body() };
         }
-        self.refused().is_none()
+        !matches!(self.at, At::Refused { .. })
     }
 
     /// Takes a line without its LF.

@@ -14,5 +14,6 @@ mod policies;
 mod quota;
 mod recordings;
 mod routes;
+mod smuggling;
 mod tenants;
 mod watching;
