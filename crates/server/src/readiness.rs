@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use keygate_gate::follow::Follower;
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
+use crate::{app::App, front::Front};
 
 /// How far the gate may be behind the log. Longer than the writer waits for another process that writes, in which it does
 /// not look at the log: another's lock alone must not take a gate out of service that decides as well as before.
@@ -15,7 +16,7 @@ const STORAGE_MAX: Duration = Duration::from_secs(3);
 
 /// What was looked at.
 pub(crate) struct Readiness {
-    checks: [Check; 5],
+    checks: Vec<Check>,
     position: i64,
 }
 
@@ -51,7 +52,7 @@ impl Readiness {
         let stopping = app.is_stopping();
         let check = |name, passes, seen| Check { name, passes, seen };
         Self {
-            checks: [
+            checks: vec![
                 check("replica", app.gate.is_open(), format!("{tokens} tokens")),
                 check(
                     "feed",
@@ -67,6 +68,29 @@ impl Readiness {
                 ),
             ],
             position: app.gate.position().0,
+        }
+    }
+
+    /// Looks at a gate that follows.
+    pub(crate) fn of_gate(front: &Front, follower: &Follower) -> Self {
+        let (tokens, _) = front.gate.size();
+        let unreadable = front.gate.unreadable_policies();
+        let (following, stopping) = (follower.status().is_connected(), front.is_stopping());
+        let check = |name, passes, seen: String| Check { name, passes, seen };
+        let said = |is: bool, yes: &str, no: &str| if is { yes } else { no }.to_owned();
+        Self {
+            checks: vec![
+                check("replica", front.gate.is_open(), format!("{tokens} tokens")),
+                // Another node may be found before the gate has to close: it decides meanwhile.
+                check(
+                    "feed",
+                    following || front.gate.is_open(),
+                    said(following, "follows a node", "follows no node"),
+                ),
+                check("policies", unreadable == 0, format!("{unreadable} cannot be read")),
+                check("serving", !stopping, said(stopping, "stopping", "takes connections")),
+            ],
+            position: front.gate.position().0,
         }
     }
 
