@@ -1,17 +1,9 @@
 //! The application: the rooms, tied together. Production and tests build the same one; only the edges differ.
 
-use std::{
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, ops::Deref, sync::Arc, time::Duration};
 
-use axum::http::HeaderMap;
 use data_encoding::HEXLOWER;
-use keygate_authority::{Authority, Fault, Origin, Settings, denial::Denials, usage};
+use keygate_authority::{Authority, Fault, Origin, Settings, usage};
 use keygate_gate::{
     Gate,
     lease::{Lease, uptime},
@@ -26,11 +18,9 @@ use crate::{
     edge::{Clock, NoEntropy, Rng},
     enforce::Enforcer,
     feed::{self, Hub},
-    metrics::Metrics,
+    front::Front,
     outbox::Outbox,
     quota::{Limits, Quota},
-    request_id::{RequestId, RequestIds},
-    stranded::Stranded,
 };
 
 /// How often marks of use are written, and how many at a time: a little and often, so that writing them never shows.
@@ -43,28 +33,16 @@ const EXPLANATIONS_A_SECOND: u32 = 50;
 
 /// Everything a handler may need.
 pub struct App {
+    /// Decides, and what that needs.
+    pub front: Arc<Front>,
     /// Changes things.
-    pub authority: Authority,
-    /// Decides.
-    pub gate: Arc<Gate>,
+    pub authority: Arc<Authority>,
     /// Purges.
     pub purger: Purger,
-    /// The one clock.
-    pub clock: Clock,
-    /// The one source of randomness.
-    pub rng: Rng,
-    /// The first part of secrets.
-    pub brand: Brand,
-    /// The address that clients see, if it is known.
-    pub public_url: Option<String>,
     /// Where one-time links go.
     pub outbox: Outbox,
     /// How many days back events are shown.
     pub event_retention_days: u32,
-    /// Tokens in use whose owners are gone.
-    pub(crate) stranded: Stranded,
-    /// What is counted.
-    pub metrics: Metrics,
     /// How many changes an hour are left to whom.
     pub quota: Quota,
     /// Explanations of unknown tokens: when the next is due, in microseconds (GCRA).
@@ -73,12 +51,16 @@ pub struct App {
     pub(crate) feed: Arc<Hub>,
     /// What this node is called among others.
     pub(crate) node: String,
-    /// Makes ids of refusals.
-    pub denials: Denials,
     /// Knows what is enforced where.
     pub enforcer: Enforcer,
-    request_ids: RequestIds,
-    stopping: AtomicBool,
+}
+
+impl Deref for App {
+    type Target = Front;
+
+    fn deref(&self) -> &Front {
+        &self.front
+    }
 }
 
 /// What an app is built with.
@@ -119,31 +101,26 @@ impl App {
         let gate = Arc::new(Gate::new(Arc::clone(&parts.settings.policy), 0).with_lease(lease));
         let feed = Arc::new(Hub::new(Arc::clone(&parts.settings.policy), parts.feed));
         let (fed, told) = (Arc::clone(&gate), Arc::clone(&feed));
-        let authority = Authority::open(parts.settings, Box::new(move |batch| told.tell(&fed, batch)))?;
+        let authority =
+            Arc::new(Authority::open(parts.settings, Box::new(move |batch| told.tell(&fed, batch)))?);
         gate.open();
         let node = parts.rng.bytes::<8>().map_or_else(|_| String::new(), |id| HEXLOWER.encode(&id));
-        let denials = authority.denials();
         let session = parts.rng.bytes().map_err(|_| Fault::Unavailable)?;
+        let mut front = Front::new(gate, parts.clock, parts.rng, parts.brand, parts.public_url);
+        front.denials = Some(authority.denials());
+        let signing = Arc::clone(&authority);
+        front.sign = Some(Box::new(move |claims| signing.signer().sign(claims)));
         Ok(Arc::new(Self {
+            front: Arc::new(front),
             authority,
-            gate,
             purger: Purger::default(),
-            clock: parts.clock,
-            brand: parts.brand,
-            public_url: parts.public_url,
             outbox: parts.outbox,
             event_retention_days: parts.event_retention_days,
-            stranded: Stranded::default(),
-            metrics: Metrics::default(),
             quota: Quota::new(parts.quota),
             feed,
             node,
             explained: std::sync::atomic::AtomicI64::new(0),
-            denials,
             enforcer: Enforcer::new(is_shared, parts.lease, session, parts.name),
-            request_ids: RequestIds::new(parts.rng.bytes().unwrap_or_default()),
-            rng: parts.rng,
-            stopping: AtomicBool::new(false),
         }))
     }
 
@@ -187,13 +164,8 @@ impl App {
 
     /// Says that serving is about to end.
     pub(crate) fn begin_to_stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+        self.front.begin_to_stop();
         self.feed.stop();
-    }
-
-    /// Whether it is.
-    pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
     }
 
     async fn write_marks(&self, most: usize) {
@@ -231,11 +203,6 @@ impl App {
                 tracing::warn!(error = %fault, "the use of a token whose owner is gone could not be told");
             }
         }
-    }
-
-    /// The id of a request: the one that it carries, or a new one.
-    pub(crate) fn request_id<'h>(&self, headers: &'h HeaderMap) -> RequestId<'h> {
-        self.request_ids.of(headers)
     }
 
     /// Whether one more unknown token may be looked up in the database, to tell its holder that it was revoked.

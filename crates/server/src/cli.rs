@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod event;
 mod explain;
+mod gate;
 mod import;
 mod login;
 mod manual;
@@ -59,6 +60,12 @@ enum Command {
         after_help = "Example:\n  keygate proxy --upstream http://127.0.0.1:3000 --listen 0.0.0.0:8000"
     )]
     Proxy(proxy::Proxy),
+    /// Decide without a database, following a node: every way in of serve
+    #[command(
+        after_help = "Example:\n  keygate gate --follow https://keygate.example --token-file gate.token \\\n    \
+                            --way nginx=127.0.0.1:8081"
+    )]
+    Gate(gate::GateCommand),
     /// Customers: the organisations that everything belongs to
     #[command(subcommand)]
     Customer(customer::Command),
@@ -200,6 +207,7 @@ impl Command {
 
             Self::Serve(serve) => serve.run(),
             Self::Proxy(proxy) => proxy.run(),
+            Self::Gate(gate) => gate.run(),
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),

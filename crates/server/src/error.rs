@@ -84,6 +84,12 @@ impl Problem {
         )
     }
 
+    /// What only a node can do, asked of a gate without a database.
+    pub(crate) fn kept_elsewhere() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "gate_only", "Not found")
+            .detail("This is a gate: it decides, and keeps no record. Ask a node")
+    }
+
     /// A token that was revoked: told to the holder of its secret only.
     pub(crate) fn revoked(token: TokenId, at: Timestamp) -> Self {
         let detail = format!("Token {token} was revoked at {}", json::time(at));

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use keygate_gate::{Gate, follow::Follower};
 use keygate_model::Knowledge;
 use serde_json::{Map, Value, json};
 
-use crate::app::App;
+use crate::{app::App, front::Front};
 
 /// How far the gate may be behind the log. Longer than the writer waits for another process that writes, in which it does
 /// not look at the log: another's lock alone must not take a gate out of service that decides as well as before.
@@ -16,7 +17,7 @@ const STORAGE_MAX: Duration = Duration::from_secs(3);
 
 /// What was looked at.
 pub(crate) struct Readiness {
-    checks: [Check; 6],
+    checks: Vec<Check>,
     position: i64,
 }
 
@@ -52,9 +53,9 @@ impl Readiness {
         let stopping = app.is_stopping();
         let check = |name, passes, seen| Check { name, passes, seen };
         Self {
-            checks: [
+            checks: vec![
                 check("replica", app.gate.is_open(), format!("{tokens} tokens")),
-                check("lease", app.gate.lease().holds(), lease_of(app)),
+                check("lease", app.gate.lease().holds(), lease_of(&app.gate)),
                 check(
                     "feed",
                     behind <= BEHIND_MAX,
@@ -69,6 +70,30 @@ impl Readiness {
                 ),
             ],
             position: app.gate.position().0,
+        }
+    }
+
+    /// Looks at a gate that follows.
+    pub(crate) fn of_gate(front: &Front, follower: &Follower) -> Self {
+        let (tokens, _) = front.gate.size();
+        let unreadable = front.gate.unreadable_policies();
+        let (following, stopping) = (follower.status().is_connected(), front.is_stopping());
+        let check = |name, passes, seen: String| Check { name, passes, seen };
+        let said = |is: bool, yes: &str, no: &str| if is { yes } else { no }.to_owned();
+        Self {
+            checks: vec![
+                check("replica", front.gate.is_open(), format!("{tokens} tokens")),
+                check("lease", front.gate.lease().holds(), lease_of(&front.gate)),
+                // Another node may be found before the gate has to close: it decides meanwhile.
+                check(
+                    "feed",
+                    following || front.gate.is_open(),
+                    said(following, "follows a node", "follows no node"),
+                ),
+                check("policies", unreadable == 0, format!("{unreadable} cannot be read")),
+                check("serving", !stopping, said(stopping, "stopping", "takes connections")),
+            ],
+            position: front.gate.position().0,
         }
     }
 
@@ -97,8 +122,8 @@ impl Readiness {
 }
 
 /// How it stands with the gate's lease.
-fn lease_of(app: &App) -> String {
-    match app.gate.lease().knowledge() {
+fn lease_of(gate: &Gate) -> String {
+    match gate.lease().knowledge() {
         Knowledge::Current => "needs none".to_owned(),
         Knowledge::Proved { age, lease, .. } => {
             let lasts = lease.duration().as_secs_f64();

@@ -24,6 +24,7 @@ use crate::{
     api::health::admin_router,
     app::App,
     door::ClientIp,
+    front::Front,
     metrics::Protocol,
     patience::Patience,
     router::router,
@@ -54,7 +55,7 @@ enum Next {
 
 /// What all connections share.
 struct Hall {
-    app: Arc<App>,
+    front: Arc<Front>,
     router: Router,
     admin: Router,
     builder: Builder<TokioExecutor>,
@@ -63,8 +64,29 @@ struct Hall {
 
 /// Serves until `stop` is done, then lets the requests that have begun end, and writes the marks of use that wait.
 pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl Future<Output = ()>) {
-    let (router, admin) = (router(Arc::clone(&app)), admin_router(Arc::clone(&app)));
-    let hall = Arc::new(Hall { app, router, admin, builder: builder(), patience: Patience::default() });
+    let routers = (router(Arc::clone(&app)), admin_router(Arc::clone(&app)));
+    let ending = async {
+        tokio::select! {
+            () = stop => {}
+            () = app.keep_flushing() => {}
+            () = app.keep_beating() => {}
+            () = app.feed.keep_beating(&app) => {}
+        }
+        app.begin_to_stop();
+    };
+    serve_front(doorways, Arc::clone(&app.front), routers, ending).await;
+    app.settle_marks().await;
+}
+
+/// Serves the ways in, and these routers for the API and for those who watch, until `ending` is done and the requests that
+/// have begun.
+pub(crate) async fn serve_front(
+    doorways: Vec<(Listener, Doorway)>,
+    front: Arc<Front>,
+    (router, admin): (Router, Router),
+    ending: impl Future<Output = ()>,
+) {
+    let hall = Arc::new(Hall { front, router, admin, builder: builder(), patience: Patience::default() });
     let (quit, quitting) = watch::channel(());
     let (quit_watching, quitting_watching) = watch::channel(());
     let (mut accepting, mut watching) = (JoinSet::new(), JoinSet::new());
@@ -75,19 +97,14 @@ pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl
         tasks.spawn(accept(Arc::clone(&hall), listener, Arc::new(doorway), quitting.clone()));
     }
     tokio::select! {
-        () = stop => {}
-        () = hall.app.keep_flushing() => {}
-        () = hall.app.keep_beating() => {}
-        () = hall.app.feed.keep_beating(&hall.app) => {}
+        () = ending => {}
         () = hall.patience.keep_ticking() => {}
     }
-    hall.app.begin_to_stop();
     drop(quit);
     while accepting.join_next().await.is_some() {}
     // Until the last request is answered, those who watch can see that this process takes no more.
     drop(quit_watching);
     while watching.join_next().await.is_some() {}
-    hall.app.settle_marks().await;
 }
 
 /// Accepts connections at one address, until it is told to quit.
@@ -190,12 +207,12 @@ impl Hall {
             // nothing but the message.
             let next = match doorway.way(request.uri().path()) {
                 Some(Way::EnvoyGrpc) => Next::Message(Box::pin(envoy_grpc::answer(
-                    Arc::clone(&hall.app),
+                    Arc::clone(&hall.front),
                     request,
                     peer,
                     Arc::clone(&doorway),
                 ))),
-                Some(way) => Next::Answered(ways::answer(&hall.app, way, &request, peer, &doorway)),
+                Some(way) => Next::Answered(ways::answer(&hall.front, way, &request, peer, &doorway)),
                 None if !doorway.api && !doorway.admin => Next::Answered(ways::nothing_here()),
                 None => Next::Route(hall.router(&doorway), hall.client(&request, peer, &doorway), request),
             };
@@ -228,7 +245,7 @@ impl Hall {
 
     fn tell_metrics(&self, doorway: &Doorway) {
         let ways = doorway.ways.iter().map(|way| Protocol::Way(*way));
-        ways.chain(doorway.api.then_some(Protocol::Api)).for_each(|door| self.app.metrics.serves(door));
+        ways.chain(doorway.api.then_some(Protocol::Api)).for_each(|door| self.front.metrics.serves(door));
     }
 
     /// Who asks of Keygate's own API: whoever has connected, or whom a proxy of ours names.

@@ -15,7 +15,7 @@ use axum::{
 };
 use keygate_model::{Deny, Networks, Unsure};
 
-use crate::app::App;
+use crate::front::Front;
 
 mod answer;
 mod assertion;
@@ -195,7 +195,13 @@ pub fn loopback() -> Networks {
 
 /// Answers a proxy.
 #[must_use]
-pub fn answer<B>(app: &App, way: Way, request: &Request<B>, peer: Peer, doorway: &Doorway) -> Response<Body> {
+pub fn answer<B>(
+    app: &Front,
+    way: Way,
+    request: &Request<B>,
+    peer: Peer,
+    doorway: &Doorway,
+) -> Response<Body> {
     let outcome = if doorway.trusts(peer) {
         match dialect::target(way, request, doorway) {
             Ok(target) => question::answer(app, way, &target, request.headers()),
@@ -208,7 +214,7 @@ pub fn answer<B>(app: &App, way: Way, request: &Request<B>, peer: Peer, doorway:
 }
 
 /// What comes of a question that cannot be put.
-fn unasked(app: &App, way: Way, odd: Odd) -> Outcome {
+fn unasked(app: &Front, way: Way, odd: Odd) -> Outcome {
     match odd {
         Odd::Misconfigured => {
             tracing::warn!(

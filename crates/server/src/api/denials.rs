@@ -26,7 +26,7 @@ use crate::{
 /// Explains a refusal of one's own token; with `token:read_any`, of anybody's in the customer.
 pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply {
     let missing = || Problem::missing("denial", &id);
-    let denial = app.denials.read(&id).ok_or_else(missing)?;
+    let denial = app.denials.as_ref().and_then(|denials| denials.read(&id)).ok_or_else(missing)?;
     let permit = caller.may(&app, Action::TOKEN_READ_ANY, None).unwrap_or(caller.permit);
     let (token, role) =
         app.authority.denied_token(&permit, denial.token).await.map_err(|fault| match fault {

@@ -47,7 +47,7 @@ async fn ready_in_detail(State(app): Ap, RawQuery(query): RawQuery) -> (StatusCo
     told(&Readiness::of(&app).await, verbose)
 }
 
-fn told(readiness: &Readiness, verbose: bool) -> (StatusCode, Json<Value>) {
+pub(crate) fn told(readiness: &Readiness, verbose: bool) -> (StatusCode, Json<Value>) {
     let status = if readiness.passes() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness.body(verbose)))
 }

@@ -138,7 +138,7 @@ fn host_of(url: &str) -> Option<String> {
 }
 
 /// The ways in by where they are: several may share an address, and then trust the same proxies.
-fn grouped(ways: &[WayLine]) -> anyhow::Result<Vec<(Listen, Doorway)>> {
+pub(super) fn grouped(ways: &[WayLine]) -> anyhow::Result<Vec<(Listen, Doorway)>> {
     let mut doorways: Vec<(Listen, Doorway)> = Vec::new();
     for way in ways {
         let trusted = way.trusted.clone().unwrap_or_else(loopback);

@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use keygate_gate::follow::Follower;
+
 use super::{
     BOUNDS, CODES, Metrics, UNSURE, process,
     text::{Format, Writer},
 };
-use crate::{app::App, readiness::Readiness};
+use crate::{app::App, front::Front, readiness::Readiness};
 
 /// The commit that this was built from, if whoever built it said so.
 const REVISION: &str = match option_env!("KEYGATE_REVISION") {
@@ -17,12 +19,47 @@ const REVISION: &str = match option_env!("KEYGATE_REVISION") {
 /// Everything that is counted and measured, now.
 pub(crate) fn page(app: &App, readiness: &Readiness, format: Format) -> String {
     let mut page = Writer::new(format);
-    app.metrics.write_decisions(&mut page);
-    write_replica(app, &mut page);
-    write_policies(app, &mut page);
+    write_front(app, &mut page);
+    let help = "Time since the log of events was last read to its end: the gate knows all that was committed before.";
+    page.measure("keygate_replica_lag_seconds", help, app.authority.vitals().behind().as_secs_f64());
     write_authority(app, &mut page);
     write_feed(app, &mut page);
     app.metrics.write_api(app, &mut page);
+    end(page, readiness)
+}
+
+/// The same of a gate that follows.
+pub(crate) fn gate_page(front: &Front, follower: &Follower, readiness: &Readiness, format: Format) -> String {
+    let mut page = Writer::new(format);
+    write_front(front, &mut page);
+    let status = follower.status();
+    page.measure(
+        "keygate_follow_connected",
+        "Whether a node is followed now.",
+        u8::from(status.is_connected()),
+    );
+    page.count("keygate_follow_snapshots_total", "How often everything was told anew.", status.snapshots());
+    let help = "How often the gate went on from where it was.";
+    page.count("keygate_follow_resumed_total", help, status.resumed());
+    page.count(
+        "keygate_follow_frames_total",
+        "Frames of changes that were applied.",
+        status.applied_frames(),
+    );
+    page.counter("keygate_follow_ended_total", "How often following a node has ended, by why.");
+    for (why, count) in status.ends() {
+        page.sample("keygate_follow_ended_total", &[("why", why)], count);
+    }
+    end(page, readiness)
+}
+
+fn write_front(front: &Front, page: &mut Writer) {
+    front.metrics.write_decisions(page);
+    write_replica(front, page);
+    write_policies(front, page);
+}
+
+fn end(mut page: Writer, readiness: &Readiness) -> String {
     page.gauge("keygate_ready", "Whether a check of /readyz passes.");
     for check in readiness.checks() {
         page.sample("keygate_ready", &[("check", check.name)], u8::from(check.passes()));
@@ -105,19 +142,17 @@ impl Metrics {
     }
 }
 
-fn write_replica(app: &App, page: &mut Writer) {
+fn write_replica(app: &Front, page: &mut Writer) {
     let (tokens, table_bytes) = app.gate.size();
     page.measure("keygate_tokens", "Tokens that the gate holds: all that are not revoked.", tokens);
     page.measure("keygate_replica_table_bytes", "Memory that the table of tokens takes.", table_bytes);
     let help = "The last event that the gate knows of.";
     page.measure("keygate_replica_applied_position", help, app.gate.position().0);
-    let help = "Time since the log of events was last read to its end: the gate knows all that was committed before.";
-    page.measure("keygate_replica_lag_seconds", help, app.authority.vitals().behind().as_secs_f64());
     let help = "Marks of use that were lost because they were not written in time.";
     page.count("keygate_usage_marks_lost_total", help, app.gate.lost_marks());
 }
 
-fn write_policies(app: &App, page: &mut Writer) {
+fn write_policies(app: &Front, page: &mut Writer) {
     let policy = app.gate.policy();
     page.measure("keygate_policies", "Policies of protected APIs in force.", policy.apis().len());
     page.gauge("keygate_policy_routes", "Routes that a policy names.");
@@ -130,6 +165,8 @@ fn write_policies(app: &App, page: &mut Writer) {
 
 fn write_feed(app: &App, page: &mut Writer) {
     page.measure("keygate_feed_followers", "Gates that follow this node.", app.feed.followers());
+    let help = "Runs of gates whose lease may last, as this node knows.";
+    page.measure("keygate_gates_live", help, app.enforcer.live() as u64);
     let help = "Followers that were cut because they read slower than things changed.";
     page.count("keygate_feed_cut_total", help, app.feed.cut());
 }

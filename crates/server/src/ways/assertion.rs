@@ -5,7 +5,7 @@ use keygate_gate::Identity;
 use keygate_model::{Actor, CustomerId, Expiry, Host, Timestamp, TokenId, Unsure};
 use serde::Serialize;
 
-use crate::app::App;
+use crate::front::Front;
 
 /// What it says.
 #[derive(Serialize)]
@@ -30,7 +30,7 @@ struct Claims<'a> {
 /// [`Unsure`] where the policy wants one and it cannot be made: then nobody is let in, since the API would take them for
 /// somebody else, or for nobody.
 pub(super) fn of(
-    app: &App,
+    app: &Front,
     host: Option<&Host<'_>>,
     identity: &Identity<'_>,
     now: Timestamp,
@@ -44,6 +44,13 @@ pub(super) fn of(
         tracing::warn!(
             policy = api.name,
             "the policy wants signed identities, and their issuer is not known: set public_url"
+        );
+        return Err(Unsure::Unsupported);
+    };
+    let Some(sign) = &app.sign else {
+        tracing::warn!(
+            policy = api.name,
+            "the policy wants signed identities, and a gate without a database signs none"
         );
         return Err(Unsure::Unsupported);
     };
@@ -70,5 +77,5 @@ pub(super) fn of(
         subject_type,
     };
     let claims = serde_json::to_vec(&claims).map_err(|_| Unsure::Stale)?;
-    app.authority.signer().sign(&claims).map(Some).ok_or(Unsure::Stale)
+    sign(&claims).map(Some).ok_or(Unsure::Stale)
 }

@@ -8,7 +8,7 @@ use keygate_model::{
     policy::{Matched, Route},
 };
 
-use crate::app::App;
+use crate::front::Front;
 
 /// The codes of refusals by their numbers in ids. Only ever append.
 pub const CODES: [&str; 32] = [
@@ -48,7 +48,7 @@ pub const CODES: [&str; 32] = [
 
 /// The id of a refusal.
 pub(super) fn id(
-    app: &App,
+    app: &Front,
     policy: &Policy,
     deny: Deny,
     digest: Option<&Digest>,
@@ -67,12 +67,13 @@ pub(super) fn id(
         route: ask.and_then(|ask| route(policy, ask)).unwrap_or(0),
         value,
     };
-    // Without entropy there is no id, and the refusal stands all the same.
-    app.rng.bytes().map_or_else(|_| "none".to_owned(), |nonce| app.denials.id(&denial, nonce))
+    // Without entropy or a key there is no id, and the refusal stands all the same.
+    let id = app.denials.as_ref().and_then(|denials| Some(denials.id(&denial, app.rng.bytes().ok()?)));
+    id.unwrap_or_else(|| "none".to_owned())
 }
 
 /// The token's id; of one that nobody knows, the beginning of its digest, by which a revoked one is found.
-fn token(app: &App, digest: &Digest) -> [u8; 16] {
+fn token(app: &Front, digest: &Digest) -> [u8; 16] {
     match app.gate.actor(digest) {
         Some(Actor::Token { token, .. }) => token.to_bytes(),
         _ => {

@@ -35,7 +35,7 @@ use super::{
     identity::{Headers, NAMES},
     question::{self, Outcome, Target},
 };
-use crate::app::App;
+use crate::front::Front;
 
 mod messages;
 
@@ -74,7 +74,7 @@ const METADATA: [(HeaderName, &str); 3] = [
 
 /// Answers Envoy.
 pub(crate) async fn answer(
-    app: Arc<App>,
+    app: Arc<Front>,
     request: Request<Incoming>,
     peer: Peer,
     doorway: Arc<Doorway>,
@@ -141,7 +141,7 @@ where
     }
 }
 
-fn health(app: &App, asked: &HealthCheckRequest) -> Result<HealthCheckResponse, tonic::Status> {
+fn health(app: &Front, asked: &HealthCheckRequest) -> Result<HealthCheckResponse, tonic::Status> {
     if !asked.service.is_empty() && asked.service != SERVICE {
         return Err(tonic::Status::not_found("no such service"));
     }
@@ -149,7 +149,7 @@ fn health(app: &App, asked: &HealthCheckRequest) -> Result<HealthCheckResponse, 
 }
 
 /// Asks the gate.
-fn check(app: &App, asked: &CheckRequest, doorway: &Doorway) -> Outcome {
+fn check(app: &Front, asked: &CheckRequest, doorway: &Doorway) -> Outcome {
     let read = || {
         let attributes = asked.attributes.as_ref().ok_or(Odd::Misconfigured)?;
         let http = attributes.request.as_ref().and_then(|request| request.http.as_ref());

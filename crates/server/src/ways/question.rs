@@ -10,9 +10,10 @@ use keygate_model::{Ask, Deny, Digest, Policy, Unsure, Verdict, token::Presented
 
 use super::{Way, assertion, denial, identity::Headers};
 use crate::{
-    app::{App, text_of},
+    app::text_of,
     edge::Stopwatch,
     error::Problem,
+    front::Front,
     metrics::{Protocol, is_watched},
 };
 
@@ -38,7 +39,7 @@ pub struct Refusal {
 
 /// Asks the gate, and notes how long that took.
 #[must_use]
-pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
+pub fn answer(app: &Front, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
     let watch = is_watched().then(Stopwatch::start);
     let outcome = ask(app, way, target, headers);
     if let Some(watch) = watch {
@@ -47,7 +48,7 @@ pub fn answer(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> 
     outcome
 }
 
-fn ask(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
+fn ask(app: &Front, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {
     let ask = match http::ask(&app.gate, &app.brand, target, headers) {
         Ok(ask) => ask,
         Err(deny) => {
@@ -88,20 +89,20 @@ fn ask(app: &App, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome
 
 /// A refusal before the gate was asked.
 #[must_use]
-pub fn refused(app: &App, way: Way, deny: Deny) -> Outcome {
+pub fn refused(app: &Front, way: Way, deny: Deny) -> Outcome {
     app.metrics.denied(Protocol::Way(way), deny);
     explained(app, &app.gate.policy(), deny, None, None, None)
 }
 
 /// A doubt before the gate was asked.
 #[must_use]
-pub fn unsure(app: &App, way: Way, unsure: Unsure) -> Outcome {
+pub fn unsure(app: &Front, way: Way, unsure: Unsure) -> Outcome {
     app.metrics.decided(Protocol::Way(way), &Verdict::CannotTell(unsure));
     Outcome::CannotTell(unsure)
 }
 
 fn explained(
-    app: &App,
+    app: &Front,
     policy: &Policy,
     deny: Deny,
     digest: Option<&Digest>,

@@ -43,7 +43,7 @@ pub(crate) struct House {
     pub(crate) operator: Customer,
     /// Another.
     pub(crate) tenant: Customer,
-    _home: Home,
+    pub(crate) home: Home,
 }
 
 impl House {
@@ -58,12 +58,21 @@ impl House {
         let settings = format!("[feed]\noperators = [{:?}]\n[node]\nlease_seconds = {lease}\n", operator.id);
         std::fs::write(home.path().join("keygate.toml"), settings).unwrap();
         let node = home.serve();
-        Self { node, operator, tenant, _home: home }
+        Self { node, operator, tenant, home }
     }
 
     /// Where the node is.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.node.address)
+    }
+
+    /// A gate that follows these nodes, in a process of its own, with the way in for nginx.
+    pub(crate) fn gate(&self, urls: &[String], token: &Token, more: &[&str]) -> Server {
+        let file = self.home.path().join("gate.token");
+        std::fs::write(&file, &token.secret).unwrap();
+        let urls = urls.join(",");
+        let args = ["gate", "--follow", &urls, "--token-file", "gate.token", "--way", "nginx=127.0.0.1:0"];
+        self.home.start(&[&args[..], more].concat())
     }
 
     /// A token of a customer's superuser.
@@ -97,6 +106,18 @@ impl House {
         let headers = [headers, &[("Content-Type", "application/json")]].concat();
         self.node.send("POST", path, &headers, &body.to_string())
     }
+}
+
+/// What a gate says of a token: the status that nginx gets.
+pub(crate) fn asked(gate: &Server, token: &Token) -> u16 {
+    let url = format!("https://{HOST}/orders/17");
+    let headers = [
+        ("Fastly-Key", token.secret.as_str()),
+        ("X-Original-Method", "GET"),
+        ("X-Original-URL", &url),
+        ("X-Forwarded-For", "192.0.2.1"),
+    ];
+    gate.send("GET", "/authz/auth-request", &headers, "").status
 }
 
 impl Customer {

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be read fails the test")]
 
 mod feed;
+mod gates;
 mod house;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
 mod process;
+mod raw;
 mod receipts;

@@ -114,12 +114,18 @@ impl Home {
 
     /// The same, with these arguments.
     pub(crate) fn serve_with(&self, args: &[&str]) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
-        command.args(args);
+        let mut all = vec!["serve", "--listen", "127.0.0.1:0"];
+        all.extend(args);
         let config = self.0.join("keygate.toml");
         if config.exists() {
-            command.arg("--config").arg(config);
+            all.extend(["--config", "keygate.toml"]);
         }
+        self.start(&all)
+    }
+
+    /// Starts whatever serves with these arguments, and waits until it does.
+    pub(crate) fn start(&self, args: &[&str]) -> Server {
+        let mut command = self.command(args);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
         let address = serves_at(child.stderr.take().expect("its log"));
