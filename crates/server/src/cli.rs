@@ -17,6 +17,7 @@ mod migrate;
 mod output;
 mod policy;
 mod proxy;
+mod receipt;
 mod serve;
 mod service;
 mod token;
@@ -107,6 +108,9 @@ enum Command {
     /// The audit log, over the API
     #[command(subcommand)]
     Event(event::Command),
+    /// Receipts: what proves that a revoke is enforced
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Why a request was refused, by the id that came with the refusal
     #[command(after_help = "Example:\n  keygate explain 8cTt…")]
     Explain(explain::Explain),
@@ -213,6 +217,7 @@ impl Command {
             Self::Service(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Receipt(command) => command.run(),
             Self::Migrate(migrate) => migrate.run(),
             Self::Db(command) => command.run(),
             Self::Login(login) => login.run(),

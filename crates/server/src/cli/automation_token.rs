@@ -69,7 +69,7 @@ impl Command {
             Self::Create(create) => create.run(),
             Self::List(list) => list.run(),
             Self::Show(show) => show.run(),
-            Self::Revoke(revoke) => revoke.run(),
+            Self::Revoke(revoke) => return revoke.run(),
         }?;
         Ok(ExitCode::SUCCESS)
     }

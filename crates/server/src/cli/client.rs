@@ -131,11 +131,16 @@ impl Client {
     }
 
     pub(super) fn post_with_code(&self, path: &str, body: &Value, code: &str) -> Result<Answer, Refusal> {
-        self.send(&Method::POST, path, Some(body), Some(code))
+        self.send(&Method::POST, path, Some(body), Some(("Fastly-OTP", code)))
     }
 
     pub(super) fn delete(&self, path: &str) -> Result<Answer, Refusal> {
         self.send(&Method::DELETE, path, None, None)
+    }
+
+    /// Deletes, with an answer that waits for something (RFC 7240).
+    pub(super) fn delete_preferring(&self, path: &str, prefer: &str) -> Result<Answer, Refusal> {
+        self.send(&Method::DELETE, path, None, Some(("Prefer", prefer)))
     }
 
     /// The names of the services that the token reaches; none if it may not see them. For tables only.
@@ -150,14 +155,14 @@ impl Client {
         method: &Method,
         path: &str,
         body: Option<&Value>,
-        code: Option<&str>,
+        further: Option<(&str, &str)>,
     ) -> Result<Answer, Refusal> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.address));
         if let Some(token) = &self.token {
             request = request.header("Fastly-Key", token.as_str());
         }
-        if let Some(code) = code {
-            request = request.header("Fastly-OTP", code);
+        if let Some((name, value)) = further {
+            request = request.header(name, value);
         }
         let unreached = |why: ureq::Error| Refusal::unreached(&self.address, method != Method::GET, &why);
         let answer = match body {

@@ -1,13 +1,15 @@
 //! `keygate token`.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
+
+use anyhow::Context as _;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
 use super::{
     client::{self, Client, Remote, sudo::Sudo},
-    output,
+    output, receipt,
     when::{self, When},
 };
 
@@ -26,7 +28,9 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  keygate token show 2j1hEyxXOEqYaSipeZHaW4\n  keygate token show")]
     Show(Show),
     /// Revoke tokens, at once and for good
-    #[command(after_help = "Example:\n  keygate token revoke 2j1hEyxXOEqYaSipeZHaW4")]
+    #[command(
+        after_help = "Example:\n  keygate token revoke 2j1hEyxXOEqYaSipeZHaW4\n\nThe same, done when no gate lets it in any more, with the proof:\n  keygate token revoke 2j1hEyxXOEqYaSipeZHaW4 --wait --receipt revoked.jwt"
+    )]
     Revoke(Revoke),
     /// Take existing API keys over: they work as they are
     #[command(
@@ -90,6 +94,13 @@ pub(super) struct Revoke {
     /// Which
     #[arg(required = true, value_name = "ID", value_parser = client::id)]
     ids: Vec<String>,
+    /// Wait until no gate lets it in any more, for so many seconds at most; status 1 if one still may then
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "40",
+          value_parser = clap::value_parser!(u16).range(0..=50))]
+    wait: Option<u16>,
+    /// Write the signed receipts here, a line each; waits
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     remote: Remote,
 }
@@ -100,7 +111,7 @@ impl Command {
             Self::Create(create) => create.run(),
             Self::List(list) => list.run(),
             Self::Show(show) => show.run(),
-            Self::Revoke(revoke) => revoke.run(),
+            Self::Revoke(revoke) => return revoke.run(),
             Self::Import(import) => return import.run(),
         }?;
         Ok(ExitCode::SUCCESS)
@@ -150,8 +161,11 @@ impl Show {
 
 impl Revoke {
     /// For tokens of both kinds: automation tokens are revoked at the same place (CONTRACT §7).
-    pub(super) fn run(self) -> anyhow::Result<()> {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let client = self.remote.open()?;
+        if self.wait.is_some() || self.receipt.is_some() {
+            return self.run_and_wait(&client);
+        }
         for id in &self.ids {
             client.delete(&format!("/tokens/{id}"))?.done(&client)?;
             if !self.remote.json {
@@ -161,7 +175,40 @@ impl Revoke {
         if self.remote.json {
             output::pretty(&json!({ "revoked": self.ids }));
         }
-        Ok(())
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn run_and_wait(&self, client: &Client) -> anyhow::Result<ExitCode> {
+        let (mut answers, mut receipts, mut all) = (Vec::new(), String::new(), true);
+        for id in &self.ids {
+            let prefer = format!("enforced, wait={}", self.wait.unwrap_or(40));
+            let answer = client.delete_preferring(&format!("/tokens/{id}"), &prefer)?.document(client)?;
+            let enforced = answer["enforced"].as_bool() == Some(true);
+            all &= enforced;
+            if let Some(receipt) = answer["receipt"].as_str() {
+                receipts.push_str(&format!("{receipt}\n"));
+            }
+            if !self.remote.json {
+                let milliseconds = &answer["milliseconds"];
+                output::line(if enforced {
+                    format!("Token {id} is revoked, and no gate lets it in any more: {milliseconds} ms.")
+                } else {
+                    format!(
+                        "Token {id} is revoked, and after {milliseconds} ms some gate may still let it in."
+                    )
+                });
+                receipt::gates(&answer);
+            }
+            answers.push(answer);
+        }
+        if self.remote.json {
+            output::pretty(&json!({ "revoked": self.ids, "answers": answers }));
+        }
+        if let Some(path) = &self.receipt {
+            std::fs::write(path, receipts)
+                .with_context(|| format!("The receipts could not be written to {}", path.display()))?;
+        }
+        Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }
 
