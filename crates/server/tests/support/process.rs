@@ -24,8 +24,8 @@ use serde_json::Value;
 const START_MAX: Duration = Duration::from_secs(30);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// A folder with a database in it. Dropped, it is removed.
-pub(crate) struct Home(PathBuf);
+/// A folder, with a database in it unless that is a server's. Dropped, it is removed.
+pub(crate) struct Home(PathBuf, Option<String>);
 
 /// Somebody's second factor.
 pub(crate) struct Factor(Vec<u8>);
@@ -54,7 +54,14 @@ impl Home {
         let name = format!("keygate-home-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         fs::create_dir_all(&dir).expect("a folder for the database");
-        Self(dir)
+        Self(dir, None)
+    }
+
+    /// One whose database is on a server.
+    pub(crate) fn on(db: String) -> Self {
+        let mut home = Self::new();
+        home.1 = Some(db);
+        home
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -64,7 +71,8 @@ impl Home {
     /// The binary, with nothing in its environment but the database.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keygate"));
-        command.env_clear().env("KEYGATE_DB", format!("sqlite:{}/keygate.db", self.0.display()));
+        let file = || format!("sqlite:{}/keygate.db", self.0.display());
+        command.env_clear().env("KEYGATE_DB", self.1.clone().unwrap_or_else(file));
         command.args(args).current_dir(&self.0);
         command
     }
@@ -133,6 +141,27 @@ impl Home {
     }
 }
 
+/// Sends one request over a connection of its own. None: no answer came.
+pub(crate) fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Answer> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(ANSWER_MAX)).ok()?;
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(Answer::parse(&answer))
+}
+
 impl Drop for Home {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
@@ -149,18 +178,7 @@ impl Factor {
 impl Server {
     /// Sends one request over a connection of its own.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut request =
-            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.address);
-        for (name, value) in headers {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
-        let mut stream = TcpStream::connect(self.address).expect("the server listens");
-        stream.set_read_timeout(Some(ANSWER_MAX)).expect("a time limit");
-        stream.write_all(request.as_bytes()).expect("the server reads");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer in time");
-        Answer::parse(&answer)
+        send(self.address, method, path, headers, body).expect("an answer in time")
     }
 }
 

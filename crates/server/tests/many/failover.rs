@@ -1,0 +1,178 @@
+//! The database's machine is lost under load, its standby takes over, and nothing that was acknowledged is gone (P1, P7).
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use keygate_server::edge::Stopwatch;
+use serde_json::{Value, json};
+
+use crate::process::{Home, Server, now};
+
+const LOGIN: &str = "ada@example.com";
+const PASSWORD: &str = "correct horse battery staple";
+const WRITERS: usize = 4;
+
+/// How long the house may be without a database that it can write to.
+const OUTAGE_MAX: Duration = Duration::from_secs(40);
+
+/// Three machines with a database each, stopped and removed when dropped.
+struct Machines(PathBuf);
+
+impl Machines {
+    fn new() -> Self {
+        let folder = PathBuf::from(format!("/tmp/keygate-failover-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        Self(folder)
+    }
+
+    fn of(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    fn run(&self, verb: &str, name: &str, further: &[&str]) {
+        let done = script().arg(verb).arg(self.of(name)).args(further).output().expect("the script");
+        assert!(done.status.success(), "{verb} {name}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Acknowledges nothing from now on that only this machine has.
+    fn wants_a_standby(&self, name: &str) {
+        self.run("sql", name, &["ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'"]);
+        self.run("sql", name, &["SELECT pg_reload_conf()"]);
+    }
+
+    /// Where the database is, whichever of these machines can be written to.
+    fn address(&self, user: &str, names: &[&str]) -> String {
+        let hosts = names.iter().map(|name| self.of(name).display().to_string().replace('/', "%2F"));
+        format!("postgres://{user}@{}/keygate", hosts.collect::<Vec<_>>().join(","))
+    }
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        for name in ["a", "b", "c"] {
+            // The one that was lost is not there to be stopped.
+            drop(script().arg("stop").arg(self.of(name)).output());
+        }
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/postgres/server"))
+}
+
+/// What one writer was told.
+#[derive(Default)]
+struct Told {
+    /// The secrets of tokens that were made and not revoked.
+    living: Vec<String>,
+    /// Those of tokens whose revoke was acknowledged.
+    revoked: Vec<String>,
+    /// How many answers said that nothing, or nobody knows what, was done.
+    refused: usize,
+}
+
+/// Makes tokens and revokes every other one, until it is told to stop.
+fn write(address: std::net::SocketAddr, stop: &AtomicBool) -> Told {
+    let mut told = Told::default();
+    while !stop.load(Ordering::Relaxed) {
+        let body = json!({ "username": LOGIN, "password": PASSWORD, "name": "t", "scope": "purge_select" });
+        let headers = [("Content-Type", "application/json")];
+        let made = crate::process::send(address, "POST", "/tokens", &headers, &body.to_string());
+        let Some(made) = made.filter(|answer| answer.status == 200) else {
+            told.refused += 1;
+            thread::sleep(Duration::from_millis(50));
+            continue;
+        };
+        let made: Value = serde_json::from_str(&made.body).expect("JSON");
+        let secret = made["access_token"].as_str().expect("a secret").to_owned();
+        let gone = crate::process::send(address, "DELETE", "/tokens/self", &[("Fastly-Key", &secret)], "");
+        match gone.map(|answer| answer.status) {
+            Some(204) => told.revoked.push(secret),
+            // It may be revoked or not: nobody was told.
+            _ => told.refused += 1,
+        }
+        if told.living.len() < 20 {
+            let made = crate::process::send(address, "POST", "/tokens", &headers, &body.to_string());
+            if let Some(made) = made.filter(|answer| answer.status == 200) {
+                let made: Value = serde_json::from_str(&made.body).expect("JSON");
+                told.living.push(made["access_token"].as_str().expect("a secret").to_owned());
+            }
+        }
+    }
+    told
+}
+
+fn status(node: &Server, secret: &str) -> u16 {
+    node.send("GET", "/tokens/self", &[("Fastly-Key", secret)], "").status
+}
+
+fn is_ready(node: &Server) -> bool {
+    node.send("GET", "/readyz", &[], "").status == 200
+}
+
+#[test]
+fn a_lost_primary_loses_nothing_that_was_acknowledged() {
+    let machines = Machines::new();
+    machines.run("start", "a", &[]);
+    machines.run("sql", "a", &["CREATE ROLE keygate LOGIN"]);
+    machines.run("sql", "a", &["CREATE DATABASE keygate"]);
+    let home = Home::on(machines.address("keygate", &["a", "b"]));
+    let owner = machines.address("postgres", &["a"]);
+    home.run(&["migrate", "--db", &owner, "--serve-role", "keygate"], "");
+    machines.run("standby", "b", &[&machines.of("a").display().to_string()]);
+    machines.wants_a_standby("a");
+    let customer = home.customer("ada");
+    home.user(&customer, LOGIN, "superuser", PASSWORD);
+    std::fs::write(
+        home.path().join("keygate.toml"),
+        "[login]\nfailures_burst = 100000\n[quota]\nper_person = 1000000\n",
+    )
+    .expect("settings");
+    let nodes = [home.serve(), home.serve()];
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|nth| {
+            let (address, stop) = (nodes[nth % 2].address, Arc::clone(&stop));
+            thread::spawn(move || write(address, &stop))
+        })
+        .collect();
+    thread::sleep(Duration::from_secs(3));
+    machines.run("crash", "a", &[]);
+    let watch = Stopwatch::start();
+    machines.run("promote", "b", &[]);
+    machines.run("standby", "c", &[&machines.of("b").display().to_string()]);
+    machines.wants_a_standby("b");
+    while !nodes.iter().all(is_ready) {
+        assert!(watch.elapsed() < OUTAGE_MAX, "the nodes do not find the new primary");
+        thread::sleep(Duration::from_millis(200));
+    }
+    let outage = watch.elapsed();
+    thread::sleep(Duration::from_secs(3));
+    stop.store(true, Ordering::Relaxed);
+    let told: Vec<Told> = writers.into_iter().map(|writer| writer.join().expect("a writer")).collect();
+    let (living, revoked): (usize, usize) =
+        (told.iter().map(|told| told.living.len()).sum(), told.iter().map(|told| told.revoked.len()).sum());
+    let refused: usize = told.iter().map(|told| told.refused).sum();
+    eprintln!(
+        "{living} living, {revoked} revoked, {refused} refused; without a primary for {outage:.1?} at {:?}",
+        now()
+    );
+    assert!(living > 0 && revoked > 20 && refused > 0, "{living} {revoked} {refused}: nothing was tried");
+    for node in &nodes {
+        for told in &told {
+            told.revoked.iter().for_each(|secret| assert_eq!(status(node, secret), 401, "a revoke was lost"));
+            told.living.iter().for_each(|secret| assert_eq!(status(node, secret), 200, "a token was lost"));
+        }
+    }
+    let verified = home.run(&["audit", "verify"], "");
+    assert_eq!(verified["ok"], true, "{verified}");
+}
