@@ -39,8 +39,13 @@ const BOUNDS: [(u64, &str); 11] = [
 ];
 
 /// Why it cannot be told: the words, by their places.
-const UNSURE: [Unsure; 4] =
-    [Unsure::Stale, Unsure::OwnerMissing, Unsure::ProxyMisconfigured, Unsure::Unsupported];
+const UNSURE: [Unsure; 5] = [
+    Unsure::Stale,
+    Unsure::OwnerMissing,
+    Unsure::ProxyMisconfigured,
+    Unsure::Unsupported,
+    Unsure::IssuerMissing,
+];
 
 /// By which door a question came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +190,7 @@ fn place(unsure: Unsure) -> usize {
         Unsure::OwnerMissing => 1,
         Unsure::ProxyMisconfigured => 2,
         Unsure::Unsupported => 3,
+        Unsure::IssuerMissing => 4,
     }
 }
 
