@@ -18,8 +18,9 @@ use keygate_model::{
 use crate::{
     book::Book,
     identity::Identity,
-    replica::{Replica, Seen, View},
+    replica::{Replica, Seen},
     usage::{Client, Mark, Usage},
+    view::View,
 };
 
 /// Decides. Share it behind an `Arc`; every method takes `&self`.

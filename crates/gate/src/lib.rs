@@ -108,6 +108,7 @@ mod replica;
 mod shelf;
 mod table;
 mod usage;
+mod view;
 mod word;
 
 pub use gate::{Decided, Gate};
