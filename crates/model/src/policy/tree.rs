@@ -211,8 +211,11 @@ mod tests {
         )
     }
 
-    /// How a template takes a path, segment by segment; the least is the best. None: it does not.
-    fn taken(template: &str, path: &str) -> Option<Vec<(u8, Reverse<(usize, usize)>)>> {
+    /// How a segment is taken: by a word, a parameter with so much around it, or a rest. The least is the best.
+    type Taken = (u8, Reverse<(usize, usize)>);
+
+    /// How a template takes a path, segment by segment. None: it does not.
+    fn taken(template: &str, path: &str) -> Option<Vec<Taken>> {
         let (mut taken, mut rest) = (Vec::new(), path);
         for segment in template.split('/').skip(1) {
             rest = rest.strip_prefix('/')?;
