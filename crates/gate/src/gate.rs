@@ -22,8 +22,9 @@ use crate::{
     held::{Filling, Held, Retired},
     identity::Identity,
     lease::{Hold, Lease},
-    replica::{Seen, View},
+    replica::Seen,
     usage::{Client, Mark, Usage},
+    view::View,
 };
 
 /// Decides. Share it behind an `Arc`; every method takes `&self`.

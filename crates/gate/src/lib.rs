@@ -116,6 +116,7 @@ mod replica;
 mod shelf;
 mod table;
 mod usage;
+mod view;
 #[cfg(feature = "follow")]
 pub mod wire;
 mod word;

@@ -26,6 +26,7 @@ use crate::{
     book::{Book, UNNUMBERED},
     shelf::{Shelf, ShelfEnd},
     table::{Count, Entry, Key, NEVER, Slot, Table},
+    view::View,
     word::{
         ACTIVE, DELETED, IdHash, LOCKED, OwnerEntry, OwnerWord, REACH_LIMITED, RULED, UNKNOWN, WITHOUT_FACTOR,
     },
@@ -49,22 +50,6 @@ pub(crate) struct Replica {
     desk: Mutex<Desk>,
     position: AtomicI64,
     unreadable: AtomicUsize,
-}
-
-/// The table of tokens and the book, each as it is when a decision begins and until it is made. Taking hold of one costs
-/// as much as a look-up in the cache, and waits for every read that is under way: so each is taken once, and first.
-pub(crate) struct View {
-    /// What was applied before the rest was taken: whoever lets somebody in by it looks whether that is still so.
-    pub(crate) position: Position,
-    tokens: Guard<Arc<Table>>,
-    pub(crate) book: Guard<Arc<Book>>,
-}
-
-impl View {
-    /// Begins to fetch what a look-up will need, so that it is there when it is asked for.
-    pub(crate) fn fetch(&self, digest: &Digest) {
-        self.tokens.fetch(Key::of(digest));
-    }
 }
 
 struct CustomerEntry {

@@ -207,6 +207,8 @@ pub enum Unsure {
     ProxyMisconfigured,
     /// A scope or role that this policy does not define: written by another version, or another policy.
     Unsupported,
+    /// The policy of an API wants a signed identity, and whoever would sign it does not know under which URL.
+    IssuerMissing,
 }
 
 impl Unsure {
@@ -219,6 +221,7 @@ impl Unsure {
             Self::OwnerMissing => "owner_missing",
             Self::ProxyMisconfigured => "proxy_misconfigured",
             Self::Unsupported => "record_unsupported",
+            Self::IssuerMissing => "public_url_missing",
         }
     }
 }

@@ -39,12 +39,13 @@ const BOUNDS: [(u64, &str); 11] = [
 ];
 
 /// Why it cannot be told: the words, by their places.
-const UNSURE: [Unsure; 5] = [
+const UNSURE: [Unsure; 6] = [
     Unsure::Stale,
     Unsure::OwnerMissing,
     Unsure::ProxyMisconfigured,
     Unsure::Unsupported,
     Unsure::LeaseLapsed,
+    Unsure::IssuerMissing,
 ];
 
 /// By which door a question came in.
@@ -196,6 +197,7 @@ fn place(unsure: Unsure) -> usize {
         Unsure::ProxyMisconfigured => 2,
         Unsure::Unsupported => 3,
         Unsure::LeaseLapsed => 4,
+        Unsure::IssuerMissing => 5,
     }
 }
 

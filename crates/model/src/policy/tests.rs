@@ -27,6 +27,28 @@ fn routes_know_their_service() {
 }
 
 #[test]
+fn a_service_is_found_among_words_and_as_a_rest() {
+    let routes = r#"
+        "GET /a/x-{service}.json/{id}" = { action = "order:read" }
+        "GET /b/{id}/{shelf}" = { action = "order:read", service = "shelf" }
+        "GET /c/{*service}" = { action = "order:read" }
+    "#;
+    let text = SHOP.replace("[routes]\n", &format!("[routes]\n{routes}"));
+    let policy = own().with(&[ApiSource { text: Some(&text), retired: &[] }]).unwrap();
+    let host = Host::parse("api.shop.example.com").unwrap();
+    for (path, service) in [
+        ("/a/x-one.json/2", "one"),
+        ("/a/x-x-.json.json/2", "x-.json"),
+        ("/b/2/one", "one"),
+        ("/c/one/2", "one/2"),
+    ] {
+        let path = Path::new(path);
+        let found = policy.route_at(&host, Method::Get, &path).unwrap();
+        assert_eq!(found.service, Some(service), "{path:?}");
+    }
+}
+
+#[test]
 fn only_an_open_rest_may_be_read_in_two_ways() {
     let policy = own();
     let url = Path::new("/purge/http://example.com//a;b");

@@ -100,6 +100,11 @@ fn bold(stream: &impl io::IsTerminal, text: &str) -> String {
     styled(stream, Style::new().bold(), text)
 }
 
+/// So many of them, in words: one token, two tokens.
+pub(in crate::cli) fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// Text of somebody else's without what would move a terminal's cursor, change its title or turn its letters around.
 pub(in crate::cli) fn clean(text: &str) -> String {
     let turns = |letter| matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -119,5 +124,10 @@ mod tests {
             "a\u{fffd}[31mb\u{fffd}\u{fffd}\u{fffd}2J\u{fffd}c"
         );
         assert_eq!(clean("Müller’s déploiement — 配備"), "Müller’s déploiement — 配備");
+    }
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!([0, 1, 2].map(|count| counted(count, "token")), ["0 tokens", "1 token", "2 tokens"]);
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn of(
             policy = api.name,
             "the policy wants signed identities, and their issuer is not known: set public_url"
         );
-        return Err(Unsure::Unsupported);
+        return Err(Unsure::IssuerMissing);
     };
     let Some(sign) = &app.sign else {
         tracing::warn!(

@@ -258,6 +258,7 @@ async fn a_server_that_does_not_know_its_address_lets_nobody_in_unsigned() {
     let token = house.token(&house.bob, &[("scope", "shop:read plain:read")]).await;
     let reply = at(&house.node, &token.secret, HOST, "/orders").await;
     assert_eq!((reply.status, reply.header("x-auth-jwt")), (503, None), "{reply:?}");
+    assert_eq!(reply.header("x-authz-reason"), Some("public_url_missing"));
     assert_eq!(at(&house.node, &token.secret, HOST, "/health").await.status, 200);
     assert_eq!(at(&house.node, &token.secret, "api.plain.example", "/orders").await.status, 200);
 }

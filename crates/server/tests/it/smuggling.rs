@@ -16,8 +16,8 @@ const SMUGGLED: &str = "GET /livez HTTP/1.1\r\nHost: smuggled\r\nConnection: clo
 
 /// The statuses of all answers until the connection is closed.
 async fn statuses(address: SocketAddr, request: &str) -> Vec<String> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("{request}{SMUGGLED}").as_bytes()).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.expect("a connection");
+    stream.write_all(format!("{request}{SMUGGLED}").as_bytes()).await.expect("it is sent");
     let mut answers = Vec::new();
     let end = timeout(Duration::from_secs(10), stream.read_to_end(&mut answers)).await;
     assert!(end.is_ok(), "still open after {request:?}");

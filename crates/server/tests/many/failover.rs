@@ -125,19 +125,30 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
     machines.run("start", "a", &[]);
     machines.run("sql", "a", &["CREATE ROLE keygate LOGIN"]);
     machines.run("sql", "a", &["CREATE DATABASE keygate"]);
-    let home = Home::on(machines.address("keygate", &["a", "b"]));
+    let (home, db) = (Home::new(), machines.address("keygate", &["a", "b"]));
+    let there = ["--db", &db, "--key-file", "keygate.key"];
     let owner = machines.address("postgres", &["a"]);
     home.run(&["migrate", "--db", &owner, "--serve-role", "keygate"], "");
     machines.run("standby", "b", &[&machines.of("a").display().to_string()]);
     machines.wants_a_standby("a");
-    let customer = home.customer("ada");
-    home.user(&customer, LOGIN, "superuser", PASSWORD);
+    let made = home.run(&[&["customer", "create", "--name", "Ada's"][..], &there].concat(), "");
+    let whose = [
+        "user",
+        "create",
+        "--customer",
+        made["id"].as_str().expect("an id"),
+        "--login",
+        LOGIN,
+        "--name",
+        "Ada",
+    ];
+    home.run(&[&whose[..], &["--role", "superuser", "--password-stdin"], &there].concat(), PASSWORD);
     std::fs::write(
         home.path().join("keygate.toml"),
         "[login]\nfailures_burst = 100000\n[quota]\nper_person = 1000000\n",
     )
     .expect("settings");
-    let nodes = [home.serve(), home.serve()];
+    let nodes = [home.serve_with(&there), home.serve_with(&there)];
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|nth| {
@@ -173,6 +184,6 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
             told.living.iter().for_each(|secret| assert_eq!(status(node, secret), 200, "a token was lost"));
         }
     }
-    let verified = home.run(&["audit", "verify"], "");
+    let verified = home.run(&[&["audit", "verify"][..], &there].concat(), "");
     assert_eq!(verified["ok"], true, "{verified}");
 }

@@ -24,8 +24,8 @@ use serde_json::Value;
 const START_MAX: Duration = Duration::from_secs(30);
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// A folder, with a database in it unless that is a server's. Dropped, it is removed.
-pub(crate) struct Home(PathBuf, Option<String>);
+/// A folder with a database in it. Dropped, it is removed.
+pub(crate) struct Home(PathBuf);
 
 /// Somebody's second factor.
 pub(crate) struct Factor(Vec<u8>);
@@ -54,14 +54,7 @@ impl Home {
         let name = format!("keygate-home-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let dir = std::env::temp_dir().join(name);
         fs::create_dir_all(&dir).expect("a folder for the database");
-        Self(dir, None)
-    }
-
-    /// One whose database is on a server.
-    pub(crate) fn on(db: String) -> Self {
-        let mut home = Self::new();
-        home.1 = Some(db);
-        home
+        Self(dir)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -71,8 +64,7 @@ impl Home {
     /// The binary, with nothing in its environment but the database.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keygate"));
-        let file = || format!("sqlite:{}/keygate.db", self.0.display());
-        command.env_clear().env("KEYGATE_DB", self.1.clone().unwrap_or_else(file));
+        command.env_clear().env("KEYGATE_DB", format!("sqlite:{}/keygate.db", self.0.display()));
         command.args(args).current_dir(&self.0);
         command
     }

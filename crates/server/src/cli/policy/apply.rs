@@ -138,7 +138,7 @@ fn tokens(verb: &str, moved: &[Moved]) {
         output::line(format_args!("No token would {verb} anything."));
         return;
     }
-    output::line(format_args!("\n{} tokens would {verb} routes:", moved.len()));
+    output::line(format_args!("\n{} would {verb} routes:", output::counted(moved.len(), "token")));
     let rows = moved.iter().take(LISTED_MAX).map(|token| {
         let used = token.used_at.map_or_else(|| "never".to_owned(), crate::json::time);
         let routes = match token.routes.as_slice() {
