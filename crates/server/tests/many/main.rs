@@ -5,6 +5,7 @@
 mod feed;
 mod gates;
 mod house;
+mod kept;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
 mod process;
