@@ -101,3 +101,6 @@ impl Replica {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
