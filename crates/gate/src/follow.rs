@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, Notify};
 use zeroize::Zeroizing;
 
 use crate::{
-    Gate,
+    Filling, Gate,
     lease::{Heartbeats, Proof, uptime},
     wire::{Frame, Frames},
 };
@@ -73,9 +73,22 @@ pub struct Renewed {
     pub position: Position,
 }
 
+/// Where a gate can go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The epoch.
+    pub epoch: u64,
+    /// What is held.
+    pub position: Position,
+    /// The hash of the chain of events there.
+    pub hash: Vec<u8>,
+}
+
 /// Follows.
 pub struct Follower {
     gate: Arc<Gate>,
+    /// Where it could go on when it was last told, and the highest epoch and position ever.
+    place: std::sync::Mutex<(Option<Place>, (u64, Position))>,
     settings: Settings,
     known: Mutex<Known>,
     status: Status,
@@ -93,6 +106,7 @@ impl Follower {
         let session = Session((settings.chance)());
         Self {
             gate,
+            place: std::sync::Mutex::default(),
             settings,
             known: Mutex::default(),
             status: Status::default(),
@@ -106,6 +120,41 @@ impl Follower {
     #[must_use]
     pub fn status(&self) -> &Status {
         &self.status
+    }
+
+    /// Goes on from what was kept, if it was, and never follows a node that is behind `high`. For before the first
+    /// [`Follower::follow`]. The gate stays closed until a node has told what was missed.
+    pub fn begin_with(&self, kept: Option<(Filling, Place)>, high: (u64, Position)) {
+        let Ok(mut known) = self.known.try_lock() else { return };
+        known.never_behind(high);
+        if let Some((filling, place)) = kept {
+            drop(self.gate.replace(filling));
+            known.go_on_from(place);
+        }
+        self.note(known.place(&self.gate), known.high());
+    }
+
+    /// Where the gate could go on when a node last said where it was. None: nowhere.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.places().0.clone()
+    }
+
+    /// The highest epoch and position that were ever applied.
+    #[must_use]
+    pub fn high(&self) -> (u64, Position) {
+        self.places().1
+    }
+
+    fn note(&self, place: Option<Place>, high: (u64, Position)) {
+        let mut places = self.places();
+        // What was held earlier in the same epoch is as good to go on from, as long as it is right.
+        let earlier = places.0.take().filter(|earlier| earlier.epoch == high.0);
+        *places = (place.or(earlier), high);
+    }
+
+    fn places(&self) -> std::sync::MutexGuard<'_, (Option<Place>, (u64, Position))> {
+        self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Follows for as long as it is polled.
@@ -147,6 +196,7 @@ impl Follower {
             Err(why) => {
                 if why.spoils() {
                     self.known.lock().await.forget();
+                    self.places().0 = None;
                 }
                 if matches!(why, Why::Differs { .. }) {
                     // What is held is known to be wrong.
@@ -176,7 +226,10 @@ impl Follower {
         let reading = async {
             loop {
                 let frame = self.next(&mut stream, &mut frames).await?;
-                match intake.take(frame)? {
+                let taken = intake.take(frame)?;
+                let (place, high) = intake.place();
+                self.note(place, high);
+                match taken {
                     Taken::Replaced(retired) => {
                         // Whoever decides by it still is done with it long before.
                         tokio::spawn(async move {

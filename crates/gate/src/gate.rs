@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use keygate_model::{
-    Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Freshness, Permit, Policy, Position,
+    Actor, Ask, Batch, Circumstances, CustomerId, Deny, Digest, Freshness, Permit, Policy, Position, Record,
     ServiceId, Timestamp, Unsure, Verdict, Want,
     ask::Reading,
     decide,
@@ -86,6 +86,12 @@ impl Gate {
         // Who is deciding by it at this moment lets nobody in any more.
         old.give_up();
         Retired::new(old)
+    }
+
+    /// Tells everything it holds, as [`Gate::apply`] takes it. What changes meanwhile may be in it or not.
+    pub fn export(&self, mut tell: impl FnMut(Record)) {
+        let held = self.held.load();
+        held.replica.export(held.is_foreign(), &mut tell);
     }
 
     /// A sum over everything it holds: two gates that hold the same have the same. Of one customer, what concerns it.

@@ -20,6 +20,7 @@ use keygate_model::{
 };
 
 mod digest;
+mod export;
 mod policies;
 
 use crate::{

@@ -1,5 +1,7 @@
 //! A post: a gate without a database, with what it answers beside the ways in.
 
+mod state;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{
@@ -32,11 +34,18 @@ use crate::{
 /// How often marks of use are taken: nobody writes them for a gate yet.
 const MARKS_EVERY: Duration = Duration::from_secs(1);
 
+/// How often what a post knows is kept, and the position it is at.
+const KEPT_EVERY: Duration = Duration::from_secs(300);
+const NOTED_EVERY: Duration = Duration::from_secs(1);
+
 /// It.
 pub(crate) struct Post {
     pub(crate) front: Arc<Front>,
     pub(crate) follower: Arc<Follower>,
+    pub(crate) state: Option<Arc<Kept>>,
 }
+
+pub(crate) use state::State as Kept;
 
 type Here = State<Arc<Post>>;
 
@@ -52,10 +61,58 @@ impl Post {
                 () = stop => {}
                 () = self.follower.follow() => {}
                 () = self.keep_dropping_marks() => {}
+                () = self.keep_keeping() => {}
             }
             self.front.begin_to_stop();
         };
         serve_front(doorways, Arc::clone(&self.front), (self.api(), self.admin()), ending).await;
+        self.keep().await;
+    }
+
+    /// Takes up what was kept, before anything is followed.
+    pub(crate) fn take_up(&self) {
+        let Some(state) = &self.state else { return };
+        let high = state.high();
+        let kept = state.load(&self.front.gate, high, self.front.clock.now()).unwrap_or_else(|why| {
+            tracing::warn!(error = %why, "what was kept is of no use: everything is to be told anew");
+            None
+        });
+        if let Some((_, place)) = &kept {
+            tracing::info!(position = place.position.0, "goes on from what was kept");
+        }
+        self.follower.begin_with(kept, high.unwrap_or_default());
+    }
+
+    async fn keep_keeping(&self) {
+        let (mut noted, mut since) = (self.follower.high(), Duration::ZERO);
+        loop {
+            tokio::time::sleep(NOTED_EVERY).await;
+            since += NOTED_EVERY;
+            if since >= KEPT_EVERY {
+                since = Duration::ZERO;
+                self.keep().await;
+            }
+            let high = self.follower.high();
+            if high != noted
+                && let Some(state) = &self.state
+            {
+                noted = high;
+                let state = Arc::clone(state);
+                kept(tokio::task::spawn_blocking(move || state.note(high)).await);
+            }
+        }
+    }
+
+    /// Keeps what is known, if it is known where to go on from it.
+    async fn keep(&self) {
+        let Some(state) = self.state.clone() else { return };
+        let (gate, now) = (Arc::clone(&self.front.gate), self.front.clock.now());
+        let (high, place) = (self.follower.high(), self.follower.place().filter(|_| gate.is_open()));
+        let save = move || {
+            state.note(high)?;
+            place.map_or(Ok(()), |place| state.save(&gate, &place, now))
+        };
+        kept(tokio::task::spawn_blocking(save).await);
     }
 
     async fn keep_dropping_marks(&self) {
@@ -88,6 +145,14 @@ impl Post {
 
     fn readiness(&self) -> Readiness {
         Readiness::of_gate(&self.front, &self.follower)
+    }
+}
+
+fn kept(written: Result<std::io::Result<()>, tokio::task::JoinError>) {
+    match written {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => tracing::warn!(error = %why, "what is known could not be kept"),
+        Err(why) => tracing::warn!(error = %why, "what is known could not be kept"),
     }
 }
 

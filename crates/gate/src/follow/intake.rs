@@ -2,7 +2,7 @@
 
 use keygate_model::{Batch, CustomerId, Position, Record, Subject};
 
-use super::Why;
+use super::{Place, Why};
 use crate::{
     Filling, Gate, Retired,
     wire::{Beat, Check, Frame, Head, Hello, Stage, VERSION},
@@ -53,6 +53,27 @@ impl Known {
         }
     }
 
+    /// Where to go on, as it is kept.
+    pub(super) fn place(&self, gate: &Gate) -> Option<Place> {
+        let (epoch, hash) = (self.whole?, self.hash.clone()?);
+        Some(Place { epoch, position: gate.position(), hash })
+    }
+
+    /// What was kept is held now.
+    pub(super) fn go_on_from(&mut self, place: Place) {
+        self.took(place.epoch, place.position);
+        (self.whole, self.hash) = (Some(place.epoch), Some(place.hash));
+    }
+
+    /// Nothing behind this is taken.
+    pub(super) fn never_behind(&mut self, (epoch, position): (u64, Position)) {
+        self.took(epoch, position);
+    }
+
+    pub(super) fn high(&self) -> (u64, Position) {
+        self.high
+    }
+
     /// What is held may not be gone on with.
     pub(super) fn forget(&mut self) {
         (self.whole, self.hash) = (None, None);
@@ -87,6 +108,11 @@ impl<'g> Intake<'g> {
         let expected = usize::try_from(hello.tokens.min(TOKENS_EXPECTED_MAX)).unwrap_or_default();
         let filling = hello.snapshot.then(|| gate.filling(expected));
         Ok(Self { gate, known, epoch: hello.epoch, customer, filling })
+    }
+
+    /// Where to go on, and the highest epoch and position.
+    pub(super) fn place(&self) -> (Option<Place>, (u64, Position)) {
+        (self.known.place(self.gate), self.known.high)
     }
 
     /// Takes what was said next.

@@ -17,7 +17,7 @@ use crate::{
     config::{Listen, WayLine, policy},
     edge::{Clock, Rng, Stopwatch},
     front::Front,
-    post::Post,
+    post::{Kept, Post},
     serve::{self, Listener},
     ways::{Doorway, loopback},
 };
@@ -56,6 +56,12 @@ pub(super) struct GateCommand {
     /// Threads that serve; as many as there are cores unless said
     #[arg(long, value_name = "COUNT")]
     workers: Option<usize>,
+    /// A folder where this gate keeps what it knows over a restart, for itself alone
+    #[arg(long, env = "KEYGATE_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Seconds after which what was kept is of no use
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    state_max_age: u64,
     /// Seconds that it goes on answering without a proof that it knows everything; 5 is strict
     #[arg(long, env = "KEYGATE_LEASE", value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -79,6 +85,7 @@ impl GateCommand {
     async fn serve(self) -> anyhow::Result<()> {
         let stop = serve::stop_signal()?;
         let post = Arc::new(self.post()?);
+        post.take_up();
         let doorways = self.doorways().await?;
         let Some((first, _)) = doorways.first() else {
             bail!("There is nothing to serve: name a way in with --way, or an address with --listen");
@@ -115,10 +122,12 @@ impl GateCommand {
         let gate = Arc::new(gate.with_lease(Lease::of(lease, uptime)));
         let brand = self.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default();
         let front = Front::new(Arc::clone(&gate), Clock::System, Rng::System, brand, None);
-        let watch = Stopwatch::start();
+        let (watch, token) = (Stopwatch::start(), token(&self.token_file)?);
+        let age_max = Duration::from_secs(self.state_max_age);
+        let state = self.state.clone().map(|dir| Arc::new(Kept::new(dir, &token, age_max)));
         let settings = Settings {
             sources: self.follow.clone(),
-            token: token(&self.token_file)?,
+            token,
             name: self.name.clone().unwrap_or_else(machine),
             clock: Box::new(move || watch.elapsed()),
             // Without entropy two gates wait equally long, and a nonce is one that the node has seen.
@@ -127,7 +136,8 @@ impl GateCommand {
             // The lease ends before that; a policy may let what is known through for longer.
             silence_max: OUTAGE_MAX,
         };
-        Ok(Post { front: Arc::new(front), follower: Arc::new(Follower::new(gate, settings)) })
+        let follower = Arc::new(Follower::new(gate, settings));
+        Ok(Post { front: Arc::new(front), follower, state })
     }
 }
 

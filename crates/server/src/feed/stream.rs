@@ -141,7 +141,7 @@ impl Follower {
                             self.next = snapshot.next;
                             Stage::Snapshot(snapshot, 0)
                         }
-                        None => Stage::Tail,
+                        None => self.begin_tail(),
                     };
                     return Ok(hello);
                 }
@@ -152,7 +152,7 @@ impl Follower {
                     }
                     Piece::End(position) => {
                         self.held = position;
-                        self.stage = Stage::Tail;
+                        self.stage = self.begin_tail();
                     }
                     Piece::Failed => return Err("snapshot_failed"),
                 },
@@ -166,6 +166,12 @@ impl Follower {
                 Stage::Over => return Err("over"),
             }
         }
+    }
+
+    /// Asks for a heartbeat: with the first one a gate knows that it has heard everything.
+    fn begin_tail(&self) -> Stage {
+        self.hub().told.notify_one();
+        Stage::Tail
     }
 
     /// Waits for something to be said.

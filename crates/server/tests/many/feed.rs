@@ -1,6 +1,8 @@
 //! The feed as a gate in this process hears it.
 
 use std::{
+    io::Read as _,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -126,6 +128,52 @@ fn a_gate_hears_of_everything_and_a_revoke_reaches_it_in_a_tenth_of_a_second() {
     gates[0].until("a lease", |gate| gate.beats.load(Ordering::Relaxed) > 0);
     for gate in gates {
         assert_eq!((gate.follower.status().snapshots(), gate.follower.status().resumed()), (1, 0));
+        gate.runtime.shutdown_background();
+    }
+}
+
+/// Stands before a node, and cuts each connection after so many bytes of it; those after the last of them after none.
+fn relay(node: SocketAddr, cuts: &'static [usize]) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let cuts = cuts.iter().copied().chain(std::iter::repeat(usize::MAX));
+        for (inward, cut) in listener.incoming().map_while(Result::ok).zip(cuts) {
+            let Ok(outward) = TcpStream::connect(node) else { return };
+            let (mut from_gate, mut to_node) = (inward.try_clone().unwrap(), outward.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from_gate, &mut to_node));
+            std::thread::spawn(move || {
+                let (mut from_node, mut to_gate) = (outward.take(cut as u64), inward);
+                let _ = std::io::copy(&mut from_node, &mut to_gate);
+                let _ = to_gate.shutdown(Shutdown::Both);
+                let _ = from_node.into_inner().shutdown(Shutdown::Both);
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_stream_that_breaks_off_anywhere_leaves_nothing_half_done() {
+    let house = House::new();
+    let (gate_token, kept) = (house.gate_token(&house.operator), house.token(&house.tenant, "shop:read"));
+    let whole = Following::start(&[house.url()], &gate_token);
+    whole.until("the whole", |gate| gate.allows(&kept));
+    // Into the preface, the head of the answer, the hello, the snapshot, and the changes after it.
+    let through = relay(house.node.address, &[0, 1, 30, 120, 300, 500, 700, 900, 1_100, 1_300, 1_500, 4_000]);
+    let broken = Following::start(&[format!("http://{through}")], &gate_token);
+    let revoked = house.token(&house.tenant, "shop:read");
+    broken.until("the rest", |gate| gate.allows(&kept));
+    house.revoke(&revoked);
+    let last = house.token(&house.tenant, "shop:read");
+    for gate in [&whole, &broken] {
+        gate.until("the last", |gate| gate.allows(&last) && !gate.allows(&revoked));
+        gate.until("the same position", |gate| gate.gate.position() == whole.gate.position());
+    }
+    assert_eq!(broken.gate.digest(None), whole.gate.digest(None));
+    let ends: u64 = broken.follower.status().ends().map(|(_, count)| count).sum();
+    assert!(ends >= 10, "{ends}");
+    for gate in [whole, broken] {
         gate.runtime.shutdown_background();
     }
 }

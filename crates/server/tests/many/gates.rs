@@ -1,6 +1,6 @@
 //! Gates in processes of their own.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use keygate_server::edge::Stopwatch;
 
@@ -94,6 +94,12 @@ fn a_gate_whose_token_is_revoked_hears_nothing_more() {
     );
     let page = gate.send("GET", "/metrics", &[], "").body;
     assert!(page.contains("keygate_follow_connected 1"), "{page}");
+    let told = include_str!("../../../../docs/many-nodes.md").lines();
+    let told: BTreeSet<_> =
+        told.filter_map(|line| line.strip_prefix("| `keygate_follow_")?.split('`').next()).collect();
+    let shown =
+        page.lines().filter_map(|line| line.strip_prefix("# TYPE keygate_follow_")?.split(' ').next());
+    assert_eq!(told, shown.collect(), "left: docs/many-nodes.md; right: /metrics");
     house.revoke(&gate_token);
     ready(503);
     assert_eq!(gate.send("GET", "/verify", &[("Fastly-Key", &kept.secret)], "").status, 503);

@@ -6,6 +6,7 @@ mod failover;
 mod feed;
 mod gates;
 mod house;
+mod kept;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
 mod process;
