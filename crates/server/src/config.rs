@@ -59,7 +59,7 @@ pub struct File {
 pub struct WayLine {
     /// The proxy family: `nginx`, `traefik`, `caddy`, `haproxy`, `envoy`, `envoy-grpc`.
     pub kind: Way,
-    /// `ADDRESS:PORT`, or `unix:PATH`. Several may share one.
+    /// `ADDRESS:PORT`, or `unix:PATH`, or `unix:PATH?mode=0660`. Several may share one.
     pub listen: Listen,
     /// The proxies that may ask there: networks, with commas between; this machine unless said. Who may open a socket in
     /// the file system may ask there.
@@ -71,22 +71,34 @@ pub struct WayLine {
 pub enum Listen {
     /// At an address.
     Tcp(SocketAddr),
-    /// At a path.
-    Unix(PathBuf),
+    /// At a path, with these rights; without any, with those that the process gives to what it makes.
+    Unix(PathBuf, Option<u32>),
 }
 
 impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("unix:") {
-            Some(path) if !path.is_empty() => Ok(Self::Unix(path.into())),
+        let (path, mode) = match text.strip_prefix("unix:").map(|path| path.split_once("?mode=")) {
+            Some(Some((path, mode))) => (Some(path), Some(rights(mode)?)),
+            Some(None) => (text.strip_prefix("unix:"), None),
+            None => (None, None),
+        };
+        match path {
+            Some(path) if !path.is_empty() => Ok(Self::Unix(path.into(), mode)),
             _ => text
                 .parse()
                 .map(Self::Tcp)
                 .map_err(|_| format!("{text:?} is no address: write ADDRESS:PORT or unix:PATH")),
         }
     }
+}
+
+/// Rights as `chmod` has them, three octal digits with a zero before them or not.
+fn rights(mode: &str) -> Result<u32, String> {
+    let digits = mode.len() == 3 || mode.len() == 4 && mode.starts_with('0');
+    let mode = u32::from_str_radix(mode, 8).ok().filter(|_| digits);
+    mode.ok_or_else(|| "the mode of a socket is octal, like ?mode=0660".to_owned())
 }
 
 impl<'de> Deserialize<'de> for Listen {
@@ -193,6 +205,24 @@ pub fn policy(path: Option<&PathBuf>) -> anyhow::Result<Policy> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_may_say_who_may_open_it() {
+        let unix = |path: &str, mode| Ok(Listen::Unix(path.into(), mode));
+        assert_eq!("unix:/run/a".parse::<Listen>(), unix("/run/a", None));
+        assert_eq!("unix:/run/a?mode=0660".parse::<Listen>(), unix("/run/a", Some(0o660)));
+        assert_eq!("unix:/run/a?mode=600".parse::<Listen>(), unix("/run/a", Some(0o600)));
+        for odd in [
+            "unix:",
+            "unix:?mode=0660",
+            "unix:/a?mode=",
+            "unix:/a?mode=0888",
+            "unix:/a?mode=rw",
+            "unix:/a?mode=01777",
+        ] {
+            assert!(odd.parse::<Listen>().is_err(), "{odd}");
+        }
+    }
 
     #[test]
     fn a_quota_is_a_number_that_lets_something_through() {

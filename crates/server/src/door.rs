@@ -94,7 +94,8 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
     if let Some(address) = &app.public_url {
         point_to_metadata(response.headers_mut(), address);
     }
-    if let Some(position) = origin.reached() {
+    // Who is refused has changed nothing that they need to know of, and learns nothing of what others do.
+    if let Some(position) = origin.reached().filter(|_| response.status().is_success()) {
         response.headers_mut().insert(POSITION, HeaderValue::from(position.0));
     }
     finish(response, &origin.request_id)

@@ -104,7 +104,7 @@ impl Enforcer {
         loop {
             self.beat(app).await;
             ticks += 1;
-            if ticks % 512 == 0 {
+            if ticks.is_multiple_of(512) {
                 self.tidy(app).await;
             }
             let seen = app.gate.position();

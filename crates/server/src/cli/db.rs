@@ -16,7 +16,7 @@ pub(super) enum Command {
     Copy(Copy),
 }
 
-const COPY_EXAMPLE: &str = "Example, with the server on the file stopped:\n  keygate migrate --db postgres://owner@db.example/keygate --serve-role keygate\n  keygate db copy --from sqlite:keygate.db --to postgres://owner@db.example/keygate\n  keygate serve --db postgres://keygate@db.example/keygate --key-file keygate.db.key\n\nThe key file is not copied: serve with the one that the file had.";
+const COPY_EXAMPLE: &str = "Example:\n  keygate migrate --db postgres://owner@db.example/keygate --serve-role keygate\n  keygate db copy --from sqlite:keygate.db --to postgres://owner@db.example/keygate\n  keygate serve --db postgres://keygate@db.example/keygate --key-file keygate.db.key\n\nStop the server on the file before. The key file is not copied: serve with the one that the file had.";
 
 #[derive(Args)]
 pub(super) struct Copy {

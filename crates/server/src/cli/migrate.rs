@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Shown, output};
 
-pub(super) const EXAMPLES: &str = "Example, as the owner of the database:\n  keygate migrate --db postgres://owner@db.example/keygate --serve-role keygate --audit-role auditor\n\nThen serve with another role than the owner's:\n  keygate serve --db postgres://keygate@db.example/keygate --key-file /etc/keygate/key";
+pub(super) const EXAMPLES: &str = "Example:\n  keygate migrate --db postgres://owner@db.example/keygate --serve-role keygate --audit-role auditor\n\nAs the owner of the database. Then serve with another role than the owner's:\n  keygate serve --db postgres://keygate@db.example/keygate --key-file /etc/keygate/key";
 
 #[derive(Args)]
 pub(super) struct Migrate {

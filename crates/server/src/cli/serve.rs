@@ -1,6 +1,12 @@
 //! `keygate serve`.
 
-use std::{net::SocketAddr, os::unix::fs::FileTypeExt as _, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    net::SocketAddr,
+    os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -155,9 +161,9 @@ pub(super) fn grouped(ways: &[WayLine]) -> anyhow::Result<Vec<(Listen, Doorway)>
 }
 
 pub(super) async fn listen_at(listen_at: Listen) -> anyhow::Result<Listener> {
-    let path = match listen_at {
+    let (path, mode) = match listen_at {
         Listen::Tcp(address) => return Ok(listen(address).await?.into()),
-        Listen::Unix(path) => path,
+        Listen::Unix(path, mode) => (path, mode),
     };
     // A socket that nobody listens on is what a killed process leaves.
     let is_socket = std::fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket());
@@ -166,6 +172,10 @@ pub(super) async fn listen_at(listen_at: Listen) -> anyhow::Result<Listener> {
     }
     let listener = UnixListener::bind(&path)
         .with_context(|| format!("{} cannot be listened on; does its directory exist?", path.display()))?;
+    if let Some(mode) = mode {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))
+            .with_context(|| format!("{} cannot be given the mode {mode:o}", path.display()))?;
+    }
     Ok(Listener::Unix(listener, path))
 }
 

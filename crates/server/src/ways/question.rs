@@ -37,6 +37,14 @@ pub struct Refusal {
     pub(crate) problem: Problem,
 }
 
+impl Refusal {
+    /// The status that it is told with, where that can be any.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.problem.status.as_u16()
+    }
+}
+
 /// Asks the gate, and notes how long that took.
 #[must_use]
 pub fn answer(app: &Front, way: Way, target: &Target<'_>, headers: &HeaderMap) -> Outcome {

@@ -43,7 +43,7 @@ fn a_role_of_the_operators_is_a_role() {
     assert!(add("auditor").status.success());
     let unknown = String::from_utf8_lossy(&add("pope").stderr).into_owned();
     assert!(
-        unknown.contains("Role must be one of: auditor, billing, engineer, superuser, user"),
+        unknown.contains("Role must be one of: auditor, billing, engineer, gate, superuser, user"),
         "{unknown}"
     );
 

@@ -145,10 +145,10 @@ fn an_automation_token_that_cannot_be_is_refused_with_the_reason() {
         house.run(&args, PASSWORD).fails(1).to_owned()
     };
     for (flags, why) in [
-        (["--role", "pope"], "Role must be one of: billing, engineer, user\n"),
+        (["--role", "pope"], "Role must be one of: billing, engineer, gate, user\n"),
         (["--scope", "everything"], "Scope must be one or more of: "),
         (["--service", "nope"], "Cannot find service 'nope'"),
-        (["--role", "superuser"], "Role must be one of: billing, engineer, user\n"),
+        (["--role", "superuser"], "Role must be one of: billing, engineer, gate, user\n"),
     ] {
         let told = create(&flags);
         assert!(told.contains(why), "{flags:?}: {told}");

@@ -236,7 +236,7 @@ async fn the_answer_tells_envoy_all_of_it() {
     let good = check(socket("192.0.2.1"), Some(http("/orders/1", &[("fastly-key", &house.token.secret)])));
     let answer = client.check(good).await.expect("an answer").into_inner();
     let Some(HttpResponse::OkResponse(ok)) = answer.http_response else { panic!("{answer:?}") };
-    assert_eq!(ok.headers.len(), 11);
+    assert_eq!(ok.headers.len(), 12);
     for option in &ok.headers {
         assert_eq!(
             (option.append, option.append_action),

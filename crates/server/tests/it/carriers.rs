@@ -11,7 +11,7 @@ use keygate_gate::{Client, http};
 use keygate_model::{Deny, Verdict, policy::Access};
 use keygate_server::{
     app::App,
-    ways::{Doorway, Peer, Way, answer, identity},
+    ways::{Doorway, Peer, Way, answer, identity, question},
 };
 
 use crate::house::House;
@@ -46,12 +46,14 @@ struct Told {
 /// How a question is carried to the decision. One more adapter is one more line here.
 type Carrier = (&'static str, fn(&App, &Arriving) -> Told);
 
-const CARRIERS: [Carrier; 6] = [
+const CARRIERS: [Carrier; 8] = [
     ("nginx", |app, arriving| through(app, Way::Nginx, arriving)),
     ("traefik", |app, arriving| through(app, Way::Traefik, arriving)),
     ("caddy", |app, arriving| through(app, Way::Caddy, arriving)),
     ("haproxy", |app, arriving| through(app, Way::Haproxy, arriving)),
     ("envoy", |app, arriving| through(app, Way::Envoy, arriving)),
+    ("envoy-grpc", |app, arriving| asked(app, Way::EnvoyGrpc, arriving)),
+    ("the proxy", |app, arriving| asked(app, Way::Proxy, arriving)),
     ("the library", library),
 ];
 
@@ -96,12 +98,37 @@ fn told(response: &Response<Body>) -> Told {
     Told { status, code: text("x-authz-reason").unwrap_or_default(), identity: identity.collect() }
 }
 
-/// By the library, as a service does that has the gate inside.
-fn library(app: &App, arriving: &Arriving) -> Told {
+/// By the question that those ask whose carrier is no HTTP request of its own: what they read out of theirs, their own
+/// tests have.
+fn asked(app: &App, way: Way, arriving: &Arriving) -> Told {
+    let (host, method, target) = (&arriving.host, arriving.method, &arriving.target);
+    let target = http::Target { host, method, target, client: CLIENT.parse().ok() };
+    match question::answer(app, way, &target, &shown(arriving)) {
+        question::Outcome::Allow(identity) => {
+            let pairs = identity.pairs().filter(|(name, _)| *name != "x-request-id");
+            let identity = pairs.map(|(name, value)| (name.clone(), value)).collect();
+            Told { status: 200, code: String::new(), identity }
+        }
+        question::Outcome::Deny(refusal) => {
+            Told { status: refusal.status(), code: refusal.code.to_owned(), identity: Vec::new() }
+        }
+        question::Outcome::CannotTell(unsure) => {
+            Told { status: 503, code: unsure.code().to_owned(), identity: Vec::new() }
+        }
+    }
+}
+
+fn shown(arriving: &Arriving) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in &arriving.credentials {
         headers.append(*name, HeaderValue::from_bytes(value).expect("a value that can be sent"));
     }
+    headers
+}
+
+/// By the library, as a service does that has the gate inside.
+fn library(app: &App, arriving: &Arriving) -> Told {
+    let headers = shown(arriving);
     let target = http::Target {
         host: &arriving.host,
         method: arriving.method,

@@ -21,7 +21,7 @@ type Tally = BTreeMap<(&'static str, bool), u64>;
 
 /// Plays sequences one after the other in one house.
 fn play(numbers: impl Iterator<Item = u64>, flaw: Option<Flaw>) -> Result<Tally, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let mut tally = Tally::new();
     let mut house = runtime.block_on(House::new());
     for (nth, number) in numbers.enumerate() {

@@ -67,7 +67,7 @@ fn no_child_is_made_after_the_end() {
 
 /// How many children were made before the end, and how many refused after it.
 fn rounds(numbers: impl Iterator<Item = u64>) -> (u64, u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let (mut made, mut refused) = (0, 0);
     let mut house = runtime.block_on(House::new());
     for (nth, number) in numbers.enumerate() {

@@ -119,14 +119,14 @@ fn is_ready(node: &Server) -> bool {
     node.send("GET", "/readyz", &[], "").status == 200
 }
 
-#[test]
-fn a_lost_primary_loses_nothing_that_was_acknowledged() {
+/// A primary with a synchronous standby, and a home on both with a person in it.
+fn primary_and_standby() -> (Machines, Home, String) {
     let machines = Machines::new();
     machines.run("start", "a", &[]);
     machines.run("sql", "a", &["CREATE ROLE keygate LOGIN"]);
     machines.run("sql", "a", &["CREATE DATABASE keygate"]);
     let (home, db) = (Home::new(), machines.address("keygate", &["a", "b"]));
-    let there = ["--db", &db, "--key-file", "keygate.key"];
+    let there = on(&db);
     let owner = machines.address("postgres", &["a"]);
     home.run(&["migrate", "--db", &owner, "--serve-role", "keygate"], "");
     machines.run("standby", "b", &[&machines.of("a").display().to_string()]);
@@ -148,6 +148,18 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
         "[login]\nfailures_burst = 100000\n[quota]\nper_person = 1000000\n",
     )
     .expect("settings");
+    (machines, home, db)
+}
+
+/// The arguments that name the database.
+fn on(db: &str) -> [&str; 4] {
+    ["--db", db, "--key-file", "keygate.key"]
+}
+
+#[test]
+fn a_lost_primary_loses_nothing_that_was_acknowledged() {
+    let (machines, home, db) = primary_and_standby();
+    let there = on(&db);
     let nodes = [home.serve_with(&there), home.serve_with(&there)];
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)

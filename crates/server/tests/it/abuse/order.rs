@@ -97,7 +97,7 @@ async fn b46_a_scope_that_says_nothing_or_too_much() {
     let asks = in_sudo(&house, &[]).await;
     let invalid = |why: &str| json!({ "msg": "invalid_scope", "detail": why, "code": "scope_invalid" });
     let unknown = invalid(
-        "Scope must be one or more of: automation_token:mint, global, global:read, introspect, purge_all, purge_select",
+        "Scope must be one or more of: automation_token:mint, feed, global, global:read, introspect, purge_all, purge_select",
     );
     for scope in ["", " ", "root", "GLOBAL", "global root", "global  purge_all", "global,purge_all", "*"] {
         for reply in everywhere(&house, &asks, "scope", scope).await {
