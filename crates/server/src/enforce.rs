@@ -153,11 +153,13 @@ impl Enforcer {
 
     fn own_beat(&self, app: &App, own: &Own) -> Result<Beat, NoEntropy> {
         let nonce = Nonce(u128::from_be_bytes(app.rng.bytes()?));
-        *lock(&own.last) = nonce;
         let now = uptime();
         let heartbeat = lock(&own.heartbeats).send(nonce, app.gate.position(), now);
         let beat = Beat { heartbeat, name: own.name.clone(), granted: self.granted(app) };
-        self.note(&beat, now).map(|()| beat).map_err(|_| NoEntropy)
+        self.note(&beat, now).map_err(|_| NoEntropy)?;
+        // Only now: who confirms by it earlier would date the lease before it was asked for.
+        *lock(&own.last) = nonce;
+        Ok(beat)
     }
 
     /// Waits until what was committed at `position` is enforced at every gate, for `bound` at most.
