@@ -85,6 +85,8 @@ pub struct Parts {
     pub name: String,
     /// How long a gate may go on answering that hears nothing.
     pub lease: Span,
+    /// Whether another process may be the one that changes the record: then this one's gate needs a lease.
+    pub is_beside: bool,
     /// How the feed is served.
     pub feed: feed::Settings,
 }
@@ -95,9 +97,9 @@ impl App {
     /// # Errors
     /// What [`Authority::open`] says.
     pub fn open(parts: Parts) -> Result<Arc<Self>, Fault> {
-        let is_shared = parts.settings.db.is_shared();
         // Where others write too, what this process has heard may be old.
-        let lease = if is_shared { Lease::of(parts.lease, uptime) } else { Lease::none() };
+        let needs_lease = parts.settings.db.is_shared() || parts.is_beside;
+        let lease = if needs_lease { Lease::of(parts.lease, uptime) } else { Lease::none() };
         let gate = Arc::new(Gate::new(Arc::clone(&parts.settings.policy), 0).with_lease(lease));
         let feed = Arc::new(Hub::new(Arc::clone(&parts.settings.policy), parts.feed));
         let (fed, told) = (Arc::clone(&gate), Arc::clone(&feed));
@@ -120,7 +122,7 @@ impl App {
             feed,
             node,
             explained: std::sync::atomic::AtomicI64::new(0),
-            enforcer: Enforcer::new(is_shared, parts.lease, session, parts.name),
+            enforcer: Enforcer::new(needs_lease, parts.lease, session, parts.name),
         }))
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use crate::{app::App, edge::NoEntropy, error::Problem};
 
-/// How often a node that shares its database proves that it can commit, and how soon after something has changed there.
+/// How often a process that shares its database proves that it can commit, and how soon after something has changed there.
 const EVERY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -37,7 +37,8 @@ pub struct Enforcer {
     own: Option<Own>,
 }
 
-/// The gate of this process, where others write to the database too: it needs a lease like any other.
+/// The gate of this process, where others write to the database too, as nodes on one server do and a proxy beside a node: it
+/// needs a lease like any other.
 struct Own {
     session: Session,
     name: String,
@@ -46,10 +47,10 @@ struct Own {
 }
 
 impl Enforcer {
-    /// Of a node whose database is shared or not, whose gates have leases of this length.
-    pub(crate) fn new(is_shared: bool, lease: Span, session: [u8; 16], name: String) -> Self {
+    /// Of a process whose own gate needs a lease or not, whose gates have leases of this length.
+    pub(crate) fn new(needs_lease: bool, lease: Span, session: [u8; 16], name: String) -> Self {
         let session = Session(u128::from_be_bytes(session));
-        let own = is_shared.then(|| Own {
+        let own = needs_lease.then(|| Own {
             session,
             name,
             heartbeats: Mutex::new(Heartbeats::new(session, EPOCH)),
@@ -177,19 +178,15 @@ impl Enforcer {
         loop {
             moved.mark_unchanged();
             self.confirm_own(app);
-            if self.own.is_some() {
-                self.read(app).await?;
-            }
+            self.read(app).await?;
             let now = uptime();
             let enforcement = self.book().enforced(position, committed, now);
             let Enforcement::Waiting { until, .. } = &enforcement else { return Ok(enforcement) };
             if end <= now {
                 return Ok(enforcement);
             }
-            let mut pause = end.min(*until).since(now).max(Duration::from_millis(1));
-            if self.own.is_some() {
-                pause = pause.min(LOOK);
-            }
+            // Another process may have heard more by then.
+            let pause = end.min(*until).since(now).clamp(Duration::from_millis(1), LOOK);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 // Its sender is this enforcer.

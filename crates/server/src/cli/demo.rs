@@ -151,6 +151,7 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
         quota: Limits::default(),
         name: "this node".to_owned(),
         lease: keygate_gate::Lease::DEFAULT,
+        is_beside: false,
         feed: crate::feed::Settings::default(),
     })?)
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::{self, App},
-    config::{EVENT_RETENTION_DAYS, Listen},
+    config::{EVENT_RETENTION_DAYS, Listen, Node},
     edge::{Clock, Rng},
     metrics::Protocol,
     outbox::Outbox,
@@ -135,8 +135,9 @@ impl Proxy {
             outbox: Outbox::new(None),
             event_retention_days: EVENT_RETENTION_DAYS,
             quota: Limits::default(),
-            name: "this node".to_owned(),
+            name: format!("proxy on {}", Node::default().name()),
             lease: keygate_gate::Lease::DEFAULT,
+            is_beside: true,
             feed: crate::feed::Settings::default(),
         })?)
     }

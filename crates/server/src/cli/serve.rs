@@ -132,6 +132,7 @@ impl Serve {
             quota: file.quota,
             name: file.node.name(),
             lease: file.node.lease()?,
+            is_beside: false,
             feed: file.feed.clone(),
         })
     }

@@ -225,6 +225,7 @@ impl Node {
             quota: ground.quota,
             name: "this node".to_owned(),
             lease: keygate_gate::Lease::DEFAULT,
+            is_beside: false,
             feed: keygate_server::feed::Settings::default(),
         });
         let app = app.expect("the house opens");

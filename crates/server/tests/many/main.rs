@@ -10,5 +10,6 @@ mod kept;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
 mod process;
+mod proxy;
 mod raw;
 mod receipts;

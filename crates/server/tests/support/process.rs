@@ -214,7 +214,8 @@ fn serves_at(log: ChildStderr) -> SocketAddr {
             panic!("the server does not serve. It said:\n{before}")
         };
         let entry: Value = serde_json::from_str(&line).unwrap_or_default();
-        if entry["fields"]["message"] == "Keygate serves" {
+        let message = entry["fields"]["message"].as_str().unwrap_or_default();
+        if ["Keygate serves", "Keygate stands before the upstream"].contains(&message) {
             let address = entry["fields"]["address"].as_str().and_then(|address| address.parse().ok());
             return address.expect("an address");
         }
