@@ -103,36 +103,37 @@ impl Enforcer {
         }
         let mut ticks = 0_u64;
         loop {
-            self.beat(app).await;
+            let told = self.beat(app).await;
             ticks += 1;
             if ticks.is_multiple_of(512) {
                 self.tidy(app).await;
             }
-            let seen = app.gate.position();
             tokio::select! {
                 () = self.arrived.notified() => tokio::time::sleep(COLLECT).await,
                 () = tokio::time::sleep(EVERY) => {}
-                () = self.moved_on(app, seen) => {}
+                () = self.moved_on(app, told) => {}
             }
         }
     }
 
     /// Done when the gate of this node has applied more, which others may be waiting to hear.
-    async fn moved_on(&self, app: &App, seen: Position) {
+    async fn moved_on(&self, app: &App, told: Position) {
         if self.own.is_none() {
             return std::future::pending().await;
         }
-        while app.gate.position() == seen {
+        while app.gate.position() == told {
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// One commit for everything that waits.
-    async fn beat(&self, app: &App) {
+    /// One commit for everything that waits. Tells what the gate of this process has said that it has applied: what it applied
+    /// while that was committed, it has not said yet.
+    async fn beat(&self, app: &App) -> Position {
         let waiting = std::mem::take(&mut *self.queue());
         let own = self.own.as_ref().and_then(|own| self.own_beat(app, own).ok());
+        let told = own.as_ref().map_or_else(|| app.gate.position(), |beat| beat.heartbeat.applied);
         if waiting.is_empty() && own.is_none() {
-            return;
+            return told;
         }
         let beats = waiting.iter().map(|(beat, _)| beat).chain(own.as_ref()).cloned().collect();
         match app.authority.beat(beats).await {
@@ -145,9 +146,12 @@ impl Enforcer {
                 if let (Some(own), Some(beat)) = (&self.own, own) {
                     own.renew(app, &echo(&beat, position));
                 }
+                told
             }
             Err(fault) => {
                 tracing::warn!(error = %fault, gates = waiting.len(), "no heartbeat could be committed: leases run out");
+                // To be tried again in its time, and not at once.
+                app.gate.position()
             }
         }
     }
