@@ -239,3 +239,15 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
     crate::log::start("warn");
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
+
+/// What serves on this many threads; on as many as there are cores unless said.
+fn runtime(workers: Option<usize>) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match workers {
+        Some(1) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    if let Some(workers) = workers.filter(|workers| *workers > 1) {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build()
+}

@@ -73,14 +73,7 @@ pub(super) struct Proxy {
 impl Proxy {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         crate::log::start("info");
-        let mut builder = match self.workers {
-            Some(1) => tokio::runtime::Builder::new_current_thread(),
-            _ => tokio::runtime::Builder::new_multi_thread(),
-        };
-        if let Some(workers) = self.workers.filter(|workers| *workers > 1) {
-            builder.worker_threads(workers);
-        }
-        builder.enable_all().build()?.block_on(self.serve())?;
+        super::runtime(self.workers)?.block_on(self.serve())?;
         Ok(ExitCode::SUCCESS)
     }
 

@@ -59,14 +59,7 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let file = File::read(self.config.as_ref())?;
         crate::log::start("info");
-        let mut builder = match file.workers {
-            Some(1) => tokio::runtime::Builder::new_current_thread(),
-            _ => tokio::runtime::Builder::new_multi_thread(),
-        };
-        if let Some(workers) = file.workers.filter(|workers| *workers > 1) {
-            builder.worker_threads(workers);
-        }
-        builder.enable_all().build()?.block_on(self.serve(file))?;
+        super::runtime(file.workers)?.block_on(self.serve(file))?;
         Ok(ExitCode::SUCCESS)
     }
 
