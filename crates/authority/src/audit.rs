@@ -2,7 +2,7 @@
 
 use crate::{
     authority::Authority, chain::Head, customer, db::Connection, event, fault::Fault, invitation, keys::Keys,
-    policy, row, service, token, user,
+    mass_revoke, policy, row, service, token, user,
 };
 use keygate_model::Position;
 
@@ -20,7 +20,7 @@ pub struct Findings {
 /// One thing that is off.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// `event`, `head`, `customer`, `user`, `service`, `token`, `invitation` or `policy`.
+    /// `event`, `head`, `customer`, `user`, `service`, `token`, `invitation`, `policy` or `mass_revoke`.
     pub noun: &'static str,
     /// Which: a position, or an id.
     pub id: String,
@@ -64,6 +64,9 @@ impl Authority {
             row::walk::<service::Row>(db, keys, &mut |id, row| findings.row("service", id, row.is_ok()))?;
             row::walk::<token::Row>(db, keys, &mut |id, row| findings.row("token", id, row.is_ok()))?;
             row::walk::<policy::Row>(db, keys, &mut |id, row| findings.row("policy", id, row.is_ok()))?;
+            row::walk::<mass_revoke::Row>(db, keys, &mut |id, row| {
+                findings.row("mass_revoke", id, row.is_ok())
+            })?;
             row::walk::<invitation::Row>(db, keys, &mut |id, row| {
                 findings.row("invitation", id, row.is_ok())
             })?;
@@ -120,6 +123,7 @@ fn removed_rows(db: &Connection, findings: &mut Findings) -> Result<(), Fault> {
         ("token", "tokens"),
         ("invitation", "invitations"),
         ("policy", "policies"),
+        ("mass_revoke", "mass_revokes"),
     ];
     for (noun, table) in tables {
         let mut select = db.prepare_walk(&format!(

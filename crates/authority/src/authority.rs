@@ -1,14 +1,16 @@
 //! The authority itself: a handle on the writer, the readers and the keys.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use keygate_model::{Actor, CustomerId, EventId, Permit, Policy};
 
 use crate::{
+    chain::Head,
     db::{self, Connection, Db, NONE, Sync},
+    epoch::{self, Memory},
     event,
     fault::Fault,
     feed::{Feed, Sink},
@@ -28,6 +30,8 @@ pub struct Settings {
     pub db: Db,
     /// The key file; made if it is not there.
     pub key: PathBuf,
+    /// Where this machine remembers how far the record had come.
+    pub memory: Memory,
     /// How hard commits are pushed to the disk.
     pub sync: Sync,
     /// Limits on failed logins.
@@ -55,6 +59,7 @@ impl Settings {
         };
         Self {
             db,
+            memory: Memory::at(seen(&key)),
             key,
             sync: Sync::Full,
             login_limits: LoginLimits::default(),
@@ -63,6 +68,13 @@ impl Settings {
             key_entropy,
         }
     }
+}
+
+/// Where a machine remembers, unless it is said: beside the key, which no backup of the database has.
+fn seen(key: &Path) -> PathBuf {
+    let mut seen = key.as_os_str().to_owned();
+    seen.push(".seen");
+    seen.into()
 }
 
 /// Everything that changes something, and the record of it. Cheap to share behind an `Arc`.
@@ -75,6 +87,8 @@ pub struct Authority {
     limiter: Limiter,
     policy: Arc<InForce>,
     vitals: Arc<Vitals>,
+    pub(crate) memory: Memory,
+    pub(crate) epoch: u64,
 }
 
 /// What opening the database gives.
@@ -83,14 +97,15 @@ struct Opened {
     keys: Arc<Keys>,
     policy: Arc<InForce>,
     feed: Feed,
+    epoch: u64,
 }
 
 impl Opened {
     fn from(
         settings: Settings,
-        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>) -> Result<Feed, Fault>,
+        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>, &Memory) -> Result<Feed, Fault>,
     ) -> Result<Self, Fault> {
-        let Settings { db: place, key, sync, policy, key_entropy, .. } = settings;
+        let Settings { db: place, key, memory, sync, policy, key_entropy, .. } = settings;
         let lost = || {
             let why = "is not there, and the database that it belongs to is: put it back";
             Err(Fault::KeyFile(format!("{} {why}", key.display())))
@@ -106,8 +121,10 @@ impl Opened {
         let keys = Arc::new(Keys::open(&key, &key_entropy)?);
         let policy = Arc::new(InForce::new(policy));
         policy.read(&db, &keys)?;
-        let feed = feed(&db, &keys, Arc::clone(&policy))?;
-        Ok(Self { desk: write::Opened { db, place, sync }, keys, policy, feed })
+        let raised = Head::read(&db, &keys).map_or(0, |head| head.raised);
+        let feed = feed(&db, &keys, Arc::clone(&policy), &memory)?;
+        let desk = write::Opened { db, place, sync, memory };
+        Ok(Self { desk, keys, policy, feed, epoch: epoch::number(raised) })
     }
 }
 
@@ -122,9 +139,13 @@ impl Authority {
     /// From then on the sink is told every change, also of other processes, before its maker is answered.
     ///
     /// # Errors
-    /// [`Fault::KeyFile`]; `db_too_new`; storage faults.
+    /// [`Fault::KeyFile`]; `db_too_new`; `epoch_regression` if the record is behind what this machine has seen; storage
+    /// faults.
     pub fn open(settings: Settings, sink: Sink) -> Result<Self, Fault> {
-        Self::open_with(settings, |db, keys, in_force| Feed::start(db, keys, in_force, sink))
+        Self::open_with(settings, |db, keys, in_force, memory| {
+            epoch::is_not_behind(db, keys, memory)?;
+            Feed::start(db, keys, in_force, sink)
+        })
     }
 
     /// The same with nobody to tell: for one command at a time, beside a server that hears of it by itself.
@@ -132,15 +153,15 @@ impl Authority {
     /// # Errors
     /// As [`Authority::open`].
     pub fn open_silently(settings: Settings) -> Result<Self, Fault> {
-        Self::open_with(settings, |_, _, in_force| Ok(Feed::silent(in_force)))
+        Self::open_with(settings, |_, _, in_force, _| Ok(Feed::silent(in_force)))
     }
 
     fn open_with(
         settings: Settings,
-        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>) -> Result<Feed, Fault> + Send,
+        feed: impl FnOnce(&Connection, &Keys, Arc<InForce>, &Memory) -> Result<Feed, Fault> + Send,
     ) -> Result<Self, Fault> {
         let (workers, waiting_max) = settings.hashing;
-        let (db, limits) = (settings.db.clone(), settings.login_limits);
+        let (db, limits, memory) = (settings.db.clone(), settings.login_limits, settings.memory.clone());
         let opened = db::off_the_runtime(move || Opened::from(settings, feed))?;
         let (keys, policy) = (Arc::clone(&opened.keys), Arc::clone(&opened.policy));
         let vitals = Arc::new(Vitals::new());
@@ -152,6 +173,8 @@ impl Authority {
             limiter: Limiter::new(limits),
             policy,
             vitals,
+            memory,
+            epoch: opened.epoch,
         })
     }
 

@@ -19,6 +19,10 @@ pub(crate) struct Head {
     pub(crate) hash: [u8; 32],
     /// The sum of the seals of all rows.
     pub(crate) seals: SealSum,
+    /// How often the operator has raised the epoch.
+    pub(crate) raised: i64,
+    /// How many mass revokes are not noted yet in all rows that they are about.
+    pub(crate) unnoted: i64,
 }
 
 /// Seals of many rows, added up: adding and taking away one costs nothing, and a row that was planted, lost or set back
@@ -58,11 +62,12 @@ fn words(bytes: &[u8; 32]) -> [u64; 4] {
 }
 
 impl Head {
-    pub(crate) const START: Self = Self { position: Position(0), hash: [0; 32], seals: SealSum([0; 4]) };
+    pub(crate) const START: Self =
+        Self { position: Position(0), hash: [0; 32], seals: SealSum([0; 4]), raised: 0, unnoted: 0 };
 
     /// Reads the head, and checks its seal.
     pub(crate) fn read(db: &Connection, keys: &Keys) -> Result<Self, Fault> {
-        let mut select = db.prepare_cached("SELECT position, hash, seals, mac FROM head")?;
+        let mut select = db.prepare_cached("SELECT position, hash, seals, epoch, unnoted, mac FROM head")?;
         let mut rows = select.query(NONE)?;
         let Some(row) = rows.next()? else {
             let mut select = db.prepare_cached("SELECT NOT EXISTS (SELECT 1 FROM events)")?;
@@ -70,18 +75,26 @@ impl Head {
             return if empty { Ok(Self::START) } else { Err(Self::tampered()) };
         };
         let seals = SealSum(words(&row.get(2)?));
-        let head = Self { position: Position(row.get(0)?), hash: row.get(1)?, seals };
-        let mac: Vec<u8> = row.get(3)?;
+        let (position, hash) = (Position(row.get(0)?), row.get(1)?);
+        let head = Self { position, hash, seals, raised: row.get(3)?, unnoted: row.get(4)? };
+        let mac: Vec<u8> = row.get(5)?;
         if head.seal(keys).is(&mac) { Ok(head) } else { Err(Self::tampered()) }
     }
 
     /// Writes the head. The last statement of every transaction.
     pub(crate) fn save(&self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
         let mut upsert = db.prepare_cached(
-            "INSERT INTO head (one, position, hash, seals, mac) VALUES (1, $1, $2, $3, $4)
-             ON CONFLICT (one) DO UPDATE SET position = $1, hash = $2, seals = $3, mac = $4",
+            "INSERT INTO head (one, position, hash, seals, epoch, unnoted, mac) VALUES (1, $1, $2, $3, $4, $5, $6)
+             ON CONFLICT (one) DO UPDATE SET position = $1, hash = $2, seals = $3, epoch = $4, unnoted = $5, mac = $6",
         )?;
-        upsert.execute(params![self.position.0, self.hash, self.seals.bytes(), self.seal(keys).finish()])?;
+        upsert.execute(params![
+            self.position.0,
+            self.hash,
+            self.seals.bytes(),
+            self.raised,
+            self.unnoted,
+            self.seal(keys).finish(),
+        ])?;
         Ok(())
     }
 
@@ -103,7 +116,9 @@ impl Head {
     }
 
     fn seal(&self, keys: &Keys) -> crate::keys::Seal {
-        keys.seal("head").int(self.position.0).blob(&self.hash).blob(&self.seals.bytes())
+        let seal = keys.seal("head").int(self.position.0).blob(&self.hash).blob(&self.seals.bytes());
+        // A head from before there were these has a seal without them.
+        if (self.raised, self.unnoted) == (0, 0) { seal } else { seal.int(self.raised).int(self.unnoted) }
     }
 
     pub(crate) fn tampered() -> Fault {

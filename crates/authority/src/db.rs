@@ -15,14 +15,15 @@ pub use self::postgres::{Address, Role, Schema};
 pub(crate) use self::value::{Bind, Column, NONE, Params, Value, params};
 
 /// Each migration, in order. Never edit one after a release.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_policies.sql"),
     include_str!("../migrations/0003_nodes.sql"),
+    include_str!("../migrations/0004_mass_revokes.sql"),
 ];
 
 /// Every table that holds the record, those that others refer to first.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "customers",
     "users",
     "authorizations",
@@ -30,6 +31,7 @@ const TABLES: [&str; 12] = [
     "services",
     "domains",
     "tokens",
+    "mass_revokes",
     "marks",
     "idempotency",
     "policies",

@@ -10,9 +10,11 @@ use crate::{
     origin::Origin,
     token,
 };
+use serde_json::Value;
+
 use keygate_model::{
-    Actor, CustomerId, Event, EventId, InvitationId, PolicyId, Position, ServiceId, Subject, Timestamp,
-    TokenId, UserId,
+    Actor, CustomerId, Event, EventId, InvitationId, MassRevokeId, PolicyId, Position, ServiceId, Subject,
+    Timestamp, TokenId, UserId,
 };
 
 /// An event as it is kept.
@@ -136,6 +138,14 @@ impl Row {
         Ok(())
     }
 
+    /// Whether it notes in a row what gates have been told of by the event of a mass revoke, which stands before it.
+    fn is_told_before(&self) -> bool {
+        let by_mass = |metadata: Value| metadata.get("mass_revoke_id").is_some();
+        self.kind == "token.destroy"
+            && self.metadata.contains("mass_revoke_id")
+            && serde_json::from_str(&self.metadata).is_ok_and(by_mass)
+    }
+
     fn read(row: SqlRow<'_>) -> db::Result<Self> {
         Ok(Self {
             position: Position(row.get(0)?),
@@ -252,9 +262,9 @@ pub(crate) fn walk(
 /// the two: a gate must not miss a revoke because somebody has edited, removed or planted an event.
 pub(crate) fn touched_between(db: &Connection, from: &Head, to: &Head) -> Result<Vec<Subject>, Fault> {
     let (mut touched, mut seen) = (Vec::new(), HashSet::new());
-    let end = follow(db, *from, to, |subject| {
-        if subject != Subject::None && seen.insert(subject) {
-            touched.push(subject);
+    let end = follow(db, *from, to, |row| {
+        if row.subject != Subject::None && !row.is_told_before() && seen.insert(row.subject) {
+            touched.push(row.subject);
         }
     })?;
     if end { Ok(touched) } else { Err(Head::tampered()) }
@@ -266,7 +276,7 @@ pub(crate) fn is_whole(db: &Connection, to: &Head) -> Result<bool, Fault> {
 }
 
 /// Follows the chain from one head to another. False if it does not lead there.
-fn follow(db: &Connection, from: Head, to: &Head, mut see: impl FnMut(Subject)) -> Result<bool, Fault> {
+fn follow(db: &Connection, from: Head, to: &Head, mut see: impl FnMut(&Row)) -> Result<bool, Fault> {
     let sql =
         format!("SELECT {COLUMNS} FROM events WHERE position > $1 AND position <= $2 ORDER BY position");
     let mut select = db.prepare_cached(&sql)?;
@@ -278,7 +288,7 @@ fn follow(db: &Connection, from: Head, to: &Head, mut see: impl FnMut(Subject)) 
             return Ok(false);
         }
         (position, hash) = (row.position, row.hash(&hash));
-        see(row.subject);
+        see(&row);
     }
     Ok((position, hash) == (to.position, to.hash))
 }
@@ -311,6 +321,7 @@ fn stored(subject: Subject) -> (&'static str, Option<[u8; 16]>) {
         Subject::Token(id) => ("token", Some(id.to_bytes())),
         Subject::Invitation(id) => ("invitation", Some(id.to_bytes())),
         Subject::Policy(id) => ("policy", Some(id.to_bytes())),
+        Subject::MassRevoke(id) => ("mass_revoke", Some(id.to_bytes())),
     }
 }
 
@@ -322,6 +333,7 @@ fn subject(kind: &str, id: Option<[u8; 16]>) -> Subject {
         ("token", Some(id)) => Subject::Token(TokenId::from_bytes(id)),
         ("invitation", Some(id)) => Subject::Invitation(InvitationId::from_bytes(id)),
         ("policy", Some(id)) => Subject::Policy(PolicyId::from_bytes(id)),
+        ("mass_revoke", Some(id)) => Subject::MassRevoke(MassRevokeId::from_bytes(id)),
         _ => Subject::None,
     }
 }

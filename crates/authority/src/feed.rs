@@ -13,11 +13,12 @@ use crate::{
     fault::Fault,
     invitation,
     keys::Keys,
+    mass_revoke,
     policy::{self, InForce},
     row::{self, Sealed},
     service, token, user,
 };
-use keygate_model::{Batch, Position, Record, Subject, id::Id};
+use keygate_model::{Batch, MassRevokeId, Position, Record, Subject, id::Id};
 
 /// Where batches go.
 pub type Sink = Box<dyn FnMut(Batch) + Send>;
@@ -66,15 +67,25 @@ impl Feed {
                 sink(Batch { position, records: std::mem::take(&mut records) });
             }
         };
+        each::<mass_revoke::Row>(db, keys, &mut tell)?;
+        let over = mass_revoke::over_all(db, keys, head.map_or(0, |head| head.unnoted))?;
         each::<policy::Row>(db, keys, &mut tell)?;
         each::<customer::Row>(db, keys, &mut tell)?;
         each::<user::Row>(db, keys, &mut tell)?;
         each::<service::Row>(db, keys, &mut tell)?;
-        each::<token::Row>(db, keys, &mut tell)?;
+        each::<token::Row>(db, keys, &mut |record, seal| {
+            let gone = |record: &Record| match (record, &over) {
+                (Record::Token(token), Some(over)) => over.contains(&token.id),
+                _ => false,
+            };
+            tell(record.filter(|record| !gone(record)), seal);
+        })?;
         each::<invitation::Row>(db, keys, &mut tell)?;
         // Where all rows add up, nothing was planted, lost or set back, and the log need not be walked. Where they do
         // not, rows are known by the last event about them, which is worth as much as the log is whole.
         let whole = match &head {
+            // Whether tokens are revoked cannot be told.
+            Some(_) if over.is_none() => false,
             Some(head) => head.seals == seals || event::is_whole(db, head)?,
             None => false,
         };
@@ -112,6 +123,16 @@ impl Feed {
         Ok(())
     }
 
+    /// How far gates were told. None: nobody is, or nothing is believed.
+    pub(crate) fn told(&self) -> Option<Head> {
+        Some(self.head).filter(|head| self.sink.is_some() && head.position > Position(0))
+    }
+
+    /// Whether there are mass revokes to be noted in the rows of tokens: by whoever tells gates, once they know.
+    pub(crate) fn has_unnoted(&self) -> bool {
+        self.sink.is_some() && self.head.unnoted > 0
+    }
+
     /// The same, if another connection has written since the last call; that is cheap to ask.
     pub(crate) fn catch_up_if_changed(&mut self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
         let data_version = db.version()?;
@@ -130,10 +151,18 @@ fn continued(db: &Connection, keys: &Keys, from: &Head) -> Result<Option<(Head, 
     if head == *from {
         return Ok(None);
     }
+    if head.raised != from.raised {
+        tracing::error!("another epoch was begun: this node believes nothing until it is started again");
+        return Err(Head::tampered());
+    }
     let touched = event::touched_between(db, from, &head)?;
     let mut records = Vec::new();
     for subject in touched {
-        records.extend(present(db, keys, subject)?);
+        if let Subject::MassRevoke(id) = subject {
+            records.extend(revoked(db, keys, id)?);
+        } else {
+            records.extend(present(db, keys, subject)?);
+        }
     }
     Ok(Some((head, records)))
 }
@@ -147,7 +176,7 @@ fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Option<Reco
         Subject::Token(id) => of::<token::Row>(db, keys, id),
         Subject::Invitation(id) => of::<invitation::Row>(db, keys, id),
         Subject::Policy(id) => of::<policy::Row>(db, keys, id),
-        Subject::None => return Ok(Some(Record::Broken(subject))),
+        Subject::MassRevoke(_) | Subject::None => return Ok(Some(Record::Broken(Subject::None))),
     };
     match record {
         Err(Fault::Tampered { .. } | Fault::Missing { .. }) => {
@@ -158,6 +187,16 @@ fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Option<Reco
             Ok(Some(Record::Broken(subject)))
         }
         other => other,
+    }
+}
+
+/// The tokens of a mass revoke. One whose row fails its seal may have been about any token.
+fn revoked(db: &Connection, keys: &Keys, id: MassRevokeId) -> Result<Vec<Record>, Fault> {
+    match mass_revoke::told(db, keys, id) {
+        Err(Fault::Tampered { .. } | Fault::Missing { .. }) => {
+            Ok(present(db, keys, Subject::MassRevoke(id))?.into_iter().collect())
+        }
+        told => told,
     }
 }
 

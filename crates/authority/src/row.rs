@@ -31,6 +31,10 @@ pub(crate) trait Sealed: Sized {
     fn seal(&self, keys: &Keys) -> Seal;
     /// How events name the row with this id.
     fn subject(id: Id<Self::Noun>) -> Subject;
+    /// What is true of it once everything is heeded that was committed about it, also what its row does not say yet.
+    fn settled(self, _db: &Connection) -> Result<Self, Fault> {
+        Ok(self)
+    }
     /// What gates need to know of it, if anything.
     fn record(&self) -> Option<Record>;
 }
@@ -47,7 +51,7 @@ pub(crate) fn find<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> 
 /// A row that was read: believed if its seal is right and it is the one that the last event about it left.
 pub(crate) fn believe<R: Sealed>(db: &Connection, (row, sealed): (R, bool)) -> Result<R, Fault> {
     let last = event::last_about(db, R::subject(row.id()))?;
-    if sealed && last == Some(row.position()) { Ok(row) } else { Err(Fault::tampered(row.id())) }
+    if sealed && last == Some(row.position()) { row.settled(db) } else { Err(Fault::tampered(row.id())) }
 }
 
 /// What a walk finds of a row: it and the seal that it carries, if it is believed.

@@ -1,5 +1,7 @@
 //! Words that people give to things.
 
+use keygate_model::Timestamp;
+
 use crate::fault::Fault;
 
 /// The longest name, in bytes.
@@ -26,4 +28,10 @@ pub(crate) fn comment(what: &str, text: &str) -> Result<String, Fault> {
         return Err(Fault::invalid("name_invalid", format!("{what} holds a control character")));
     }
     Ok(text.to_owned())
+}
+
+/// A time for the audit log, as RFC 3339 writes it; as microseconds where that cannot.
+pub(crate) fn time(at: Timestamp) -> String {
+    jiff::Timestamp::from_microsecond(at.micros())
+        .map_or_else(|_| at.micros().to_string(), |at| at.to_string())
 }

@@ -7,14 +7,15 @@ use crate::{
     db::{self, Connection, Row as SqlRow, params},
     fault::Fault,
     keys::{Keys, Seal},
+    mass_revoke,
     origin::Origin,
     row::{self, Sealed},
-    usage,
+    text, usage,
     write::Write,
 };
 use keygate_model::{
-    Action, Actor, CustomerId, Digest, Event, Expiry, Permit, Position, Record, Secret, ServiceId, Services,
-    Subject, Timestamp, TokenId, UserId,
+    Action, Actor, CustomerId, Digest, Event, Expiry, MassRevokeId, Permit, Position, Record, Secret,
+    ServiceId, Services, Subject, Timestamp, TokenId, UserId,
     event::NewToken,
     id,
     record::{Owner, TokenRecord},
@@ -146,7 +147,7 @@ impl Authority {
                     row.revoked_at = Some(write.origin().now);
                     row.touch(&write, events.len() as i64);
                     row.save(&mut write)?;
-                    events.push(Event::TokenDestroy { token: row.id, user: row.user(), name: row.name });
+                    events.push(row.destroyed(None));
                 }
             }
             if events.is_empty() {
@@ -182,8 +183,6 @@ impl Row {
 
     /// What the audit log tells of it.
     fn told(&self) -> NewToken {
-        let expires_at =
-            self.expires.date().and_then(|at| jiff::Timestamp::from_microsecond(at.micros()).ok());
         NewToken {
             token: self.id,
             owner: self.owner.clone(),
@@ -191,9 +190,13 @@ impl Row {
             name: self.name.clone(),
             scope: self.scope.clone(),
             services: self.services.clone(),
-            expires_at: expires_at.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+            expires_at: self.expires.date().map_or_else(|| "never".to_owned(), text::time),
             parent: self.parent,
         }
+    }
+
+    fn destroyed(&self, by: Option<MassRevokeId>) -> Event {
+        Event::TokenDestroy { token: self.id, user: self.user(), name: self.name.clone(), by }
     }
 
     fn touch(&mut self, write: &Write<'_>, nth: i64) {
@@ -311,6 +314,13 @@ impl Sealed for Row {
         Subject::Token(id)
     }
 
+    fn settled(mut self, db: &Connection) -> Result<Self, Fault> {
+        if self.revoked_at.is_none() {
+            self.revoked_at = mass_revoke::over(db, self.id)?;
+        }
+        Ok(self)
+    }
+
     fn record(&self) -> Option<Record> {
         Some(Record::Token(TokenRecord {
             id: self.id,
@@ -364,20 +374,36 @@ fn find_for(permit: &Permit, db: &Connection, keys: &Keys, id: TokenId) -> Resul
     if row.customer == permit.customer() && (own || reaches_all) { Ok(row) } else { Err(Fault::missing(id)) }
 }
 
+/// Notes in a token's row that a mass revoke has revoked it, with the `nth` event of this change. Tells whose it is.
+pub(crate) fn note_revoked(
+    write: &mut Write<'_>,
+    id: TokenId,
+    nth: i64,
+    by: MassRevokeId,
+) -> Result<(CustomerId, Event), Fault> {
+    let mut row = row::find::<Row>(write.db(), write.keys(), id)?;
+    row.touch(write, nth);
+    row.save(write)?;
+    Ok((row.customer, row.destroyed(Some(by))))
+}
+
 /// How many living tokens a person has: revoked and expired ones do not count (CONTRACT §1).
 pub(crate) fn living_of(write: &Write<'_>, user: UserId) -> Result<i64, Fault> {
-    let mut select = write.db().prepare_cached(
-        "SELECT count(*) FROM tokens WHERE user_id = $1 AND revoked_at = $2 AND expires_at > $3",
-    )?;
+    let mut select = write.db().prepare_cached(&format!(
+        "SELECT count(*) FROM tokens t WHERE user_id = $1 AND revoked_at = $2 AND expires_at > $3 AND {}",
+        mass_revoke::spares("t")
+    ))?;
     let living = params![user.to_bytes(), NEVER, write.origin().now.micros()];
     Ok(select.query_row(living, |row| row.get(0))?)
 }
 
 /// How many living automation tokens a customer has.
 fn living_automation(write: &Write<'_>, customer: CustomerId) -> Result<i64, Fault> {
-    let mut select = write.db().prepare_cached(
-        "SELECT count(*) FROM tokens WHERE customer_id = $1 AND user_id IS NULL AND revoked_at = $2 AND expires_at > $3",
-    )?;
+    let mut select = write.db().prepare_cached(&format!(
+        "SELECT count(*) FROM tokens t WHERE customer_id = $1 AND user_id IS NULL AND revoked_at = $2
+         AND expires_at > $3 AND {}",
+        mass_revoke::spares("t")
+    ))?;
     let living = params![customer.to_bytes(), NEVER, write.origin().now.micros()];
     Ok(select.query_row(living, |row| row.get(0))?)
 }

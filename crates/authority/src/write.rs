@@ -24,10 +24,12 @@ use tokio::sync::oneshot;
 use crate::{
     chain::Head,
     db::{Connection, Db, Sync},
+    epoch::Memory,
     fault::Fault,
     feed::Feed,
     gates::Beat,
     keys::Keys,
+    mass_revoke::note::Cursor,
     origin::Origin,
     usage::Mark,
     vitals::Vitals,
@@ -40,6 +42,7 @@ pub(crate) struct Opened {
     pub(crate) db: Connection,
     pub(crate) place: Db,
     pub(crate) sync: Sync,
+    pub(crate) memory: Memory,
 }
 
 /// How long whoever asked for a change is let wait for its outcome. The change itself is not broken off.
@@ -115,13 +118,35 @@ impl Write<'_> {
 
     /// Ends a change that is several things, in this order.
     pub(crate) fn commit_each<T>(self, events: &[Event], value: T) -> Result<Committed<T>, Fault> {
+        let events: Vec<_> = events.iter().map(|event| (self.actor, event.clone())).collect();
+        self.commit_by(&events, value)
+    }
+
+    /// The same, where not all of them are in the same house.
+    pub(crate) fn commit_by<T>(self, events: &[(Actor, Event)], value: T) -> Result<Committed<T>, Fault> {
         if events.is_empty() {
             return Err(Fault::invalid("no_event", "a change must say what happened"));
         }
-        for event in events {
-            self.head.append(self.db, self.keys, self.actor, self.origin, event)?;
+        for (actor, event) in events {
+            self.head.append(self.db, self.keys, *actor, self.origin, event)?;
         }
         Ok(Committed(value))
+    }
+
+    /// Begins an epoch after so many of them, and tells how many that is now.
+    pub(crate) fn raise_epoch(&mut self, after: i64) -> i64 {
+        self.head.raised = self.head.raised.max(after) + 1;
+        self.head.raised
+    }
+
+    /// Notes in the head that a mass revoke begins, whose tokens' rows do not say so yet.
+    pub(crate) fn begins_mass_revoke(&mut self) {
+        self.head.unnoted += 1;
+    }
+
+    /// Notes in the head that all rows say what a mass revoke has done.
+    pub(crate) fn ends_mass_revoke(&mut self) {
+        self.head.unnoted -= 1;
     }
 }
 
@@ -173,9 +198,23 @@ impl Writer {
         let (jobs, inbox) = channel();
         let name = "keygate-writer".to_owned();
         let run = move || {
-            let Opened { db, place, sync } = opened;
-            desk::Desk { db, place, sync, keys, feed, owes: false, vitals, look_again: Duration::ZERO }
-                .run(&inbox);
+            let Opened { db, place, sync, memory } = opened;
+            desk::Desk {
+                db,
+                place,
+                sync,
+                memory,
+                remembered: None,
+                keys,
+                feed,
+                owes: false,
+                vitals,
+                noting: Cursor::default(),
+                noted_at: Duration::ZERO,
+                note_again: Duration::ZERO,
+                look_again: Duration::ZERO,
+            }
+            .run(&inbox);
         };
         let thread = thread::Builder::new().name(name).spawn(run).map_err(|_| Fault::Stopped)?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })

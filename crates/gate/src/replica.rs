@@ -15,18 +15,19 @@ use keygate_model::{
     Services, Standing, Subject, Timestamp, TokenId, Unsure, UserId,
     authorization::Reach,
     customer::{CustomerState, Rules},
-    record::{CustomerRecord, Owner, PolicyRecord, TokenRecord, UserRecord},
+    record::{CustomerRecord, Owner, PolicyRecord, UserRecord},
     user::UserState,
 };
 
 mod digest;
 mod export;
 mod policies;
+mod tokens;
 
 use crate::{
     book::{Book, UNNUMBERED},
     shelf::{Shelf, ShelfEnd},
-    table::{Count, Entry, Key, NEVER, Slot, Table},
+    table::{Count, Key, NEVER, Slot, Table},
     view::View,
     word::{
         ACTIVE, DELETED, IdHash, LOCKED, OwnerEntry, OwnerWord, REACH_LIMITED, RULED, UNKNOWN, WITHOUT_FACTOR,
@@ -234,6 +235,7 @@ impl Replica {
                     self.services.pin().insert(service.id, service.customer);
                 }
                 Record::Token(token) => self.apply_token(&mut desk, token),
+                Record::Revoked(revoked) => self.apply_revoked(&mut desk, &revoked),
                 Record::Broken(subject) => self.disbelieve(&mut desk, subject),
             }
         }
@@ -287,47 +289,6 @@ impl Replica {
         }
     }
 
-    fn apply_token(&self, desk: &mut Desk, record: TokenRecord) {
-        let key = Key::of(&record.digest);
-        if record.revoked {
-            self.tokens.load().remove(&mut desk.count, key);
-            self.sudo.pin().remove(&record.id);
-            return;
-        }
-        let Some(entry) = self.entry(desk, &record) else {
-            tracing::error!(token = %record.id, "the replica cannot take this token: it does not authorise");
-            self.tokens.load().remove(&mut desk.count, key);
-            return;
-        };
-        match record.sudo_until {
-            Some(until) => self.sudo.pin().insert(record.id, until),
-            None => self.sudo.pin().remove(&record.id),
-        };
-        if let Some(larger) = self.tokens.load().outgrown(&mut desk.count) {
-            self.tokens.store(larger.into());
-        }
-        self.tokens.load().put(&mut desk.count, key, &entry);
-    }
-
-    /// What the table holds of a token. None if its owner is another customer's, or the shelves are full.
-    fn entry(&self, desk: &mut Desk, record: &TokenRecord) -> Option<Entry> {
-        let owner = self.owner_place(desk, record.customer, &record.owner)?;
-        if !self.is_customer(self.owners.get(owner)?.load().customer, record.customer) {
-            return None;
-        }
-        // The wire has whole seconds. A finer expiry is rounded down: a token never lives longer than it was given.
-        let expires = match record.expires {
-            Expiry::Never => NEVER,
-            Expiry::At(at) => u32::try_from(at.seconds().max(0)).unwrap_or(NEVER - 1).min(NEVER - 1),
-        };
-        let user = match record.owner {
-            Owner::User(user) => user,
-            Owner::Customer { .. } => UserId::from_bits(0),
-        };
-        let grant = self.grant_place(desk, &record.scope, &record.services)?;
-        Some(Entry { id: record.id, user, owner, grant, expires })
-    }
-
     fn is_customer(&self, place: u32, id: CustomerId) -> bool {
         self.customers.get(place).and_then(OnceLock::get).is_some_and(|entry| entry.id == id)
     }
@@ -347,7 +308,7 @@ impl Replica {
                 self.services.pin().remove(&id);
             }
             Subject::Token(id) => self.tokens.load().remove_by_id(&mut desk.count, id),
-            Subject::None | Subject::Invitation(_) | Subject::Policy(_) => {}
+            Subject::None | Subject::Invitation(_) | Subject::Policy(_) | Subject::MassRevoke(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     authorization::Permission,
-    id::{AuthorizationId, CustomerId, InvitationId, PolicyId, ServiceId, TokenId, UserId},
+    id::{AuthorizationId, CustomerId, InvitationId, MassRevokeId, PolicyId, ServiceId, TokenId, UserId},
     record::Owner,
     service::Services,
 };
@@ -43,6 +43,8 @@ pub enum Subject {
     Invitation(InvitationId),
     /// The policy of a protected API.
     Policy(PolicyId),
+    /// A mass revoke.
+    MassRevoke(MassRevokeId),
 }
 
 /// Why a login failed. Ends up in the audit log, never in the answer.
@@ -299,6 +301,31 @@ pub enum Event {
         user: Option<UserId>,
         /// Its name.
         name: String,
+        /// The mass revoke that took it back before: its event said so for all of its tokens, this one notes it in the row.
+        by: Option<MassRevokeId>,
+    },
+    /// Tokens were revoked, all at once.
+    MassRevoke {
+        /// Which mass revoke.
+        id: MassRevokeId,
+        /// Which tokens were meant.
+        targets: Value,
+        /// How many there were.
+        tokens: u64,
+    },
+    /// Every token of a mass revoke has an event of its own now.
+    MassRevokeNoted {
+        /// Which mass revoke.
+        id: MassRevokeId,
+        /// How many there were.
+        tokens: u64,
+    },
+    /// The operator has accepted that what was acknowledged may be lost: gates follow this record again.
+    EpochRaise {
+        /// The epoch that begins.
+        epoch: u64,
+        /// The last position that is known to have been seen, where that is more than there is now.
+        seen: Option<Position>,
     },
     /// The policy of a protected API was applied, changed or taken back.
     Policy(policy::PolicyEvent),

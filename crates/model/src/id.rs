@@ -28,6 +28,8 @@ pub enum Event {}
 pub enum Invitation {}
 /// Marks an id as a policy's.
 pub enum Policy {}
+/// Marks an id as a mass revoke's.
+pub enum MassRevoke {}
 /// Marks an id as a service authorisation's.
 pub enum Authorization {}
 
@@ -52,6 +54,9 @@ impl Noun for Invitation {
 impl Noun for Policy {
     const NAME: &'static str = "policy";
 }
+impl Noun for MassRevoke {
+    const NAME: &'static str = "mass_revoke";
+}
 impl Noun for Authorization {
     /// As the contract's answer writes it (CONTRACT §17).
     const NAME: &'static str = "serviceauthorization";
@@ -71,6 +76,8 @@ pub type EventId = Id<Event>;
 pub type InvitationId = Id<Invitation>;
 /// The id of a protected API's policy.
 pub type PolicyId = Id<Policy>;
+/// A mass revoke's id.
+pub type MassRevokeId = Id<MassRevoke>;
 /// The id of what one person may do on one service.
 pub type AuthorizationId = Id<Authorization>;
 

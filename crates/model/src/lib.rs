@@ -17,6 +17,7 @@ pub mod freshness;
 pub mod host;
 pub mod id;
 pub mod link;
+pub mod mass_revoke;
 pub mod network;
 pub mod otp;
 pub mod permit;
@@ -34,7 +35,9 @@ pub use decide::{Circumstances, Deny, Standing, Unsure, Verdict, Want, decide};
 pub use event::{Event, Position, Subject};
 pub use freshness::{Freshness, Knowledge, Outage};
 pub use host::Host;
-pub use id::{AuthorizationId, CustomerId, EventId, InvitationId, PolicyId, ServiceId, TokenId, UserId};
+pub use id::{
+    AuthorizationId, CustomerId, EventId, InvitationId, MassRevokeId, PolicyId, ServiceId, TokenId, UserId,
+};
 pub use network::Networks;
 pub use permit::{Actor, Permit};
 pub use policy::Policy;

@@ -5,7 +5,7 @@ use crate::{
     authorization::Reach,
     customer::{CustomerState, Rules},
     event::{Position, Subject},
-    id::{CustomerId, PolicyId, ServiceId, TokenId, UserId},
+    id::{CustomerId, MassRevokeId, PolicyId, ServiceId, TokenId, UserId},
     service::Services,
     time::{Expiry, Timestamp},
     token::Digest,
@@ -25,6 +25,8 @@ pub enum Record {
     Token(TokenRecord),
     /// The policy of a protected API.
     Policy(PolicyRecord),
+    /// Tokens that are revoked.
+    Revoked(RevokedRecord),
     /// Its row fails its seal: nothing that was said about it may be believed any more. Of [`Subject::None`]: the log of
     /// events itself is broken, and nothing at all may be.
     Broken(Subject),
@@ -90,6 +92,17 @@ pub struct TokenRecord {
     pub foreign: bool,
     /// A revoked token leaves the replica: it holds only what may be allowed.
     pub revoked: bool,
+}
+
+/// Tokens of one customer that were revoked together: all, or some of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RevokedRecord {
+    /// By which mass revoke.
+    pub by: MassRevokeId,
+    /// Whose they were.
+    pub customer: CustomerId,
+    /// Which, and what their secrets hash to.
+    pub tokens: Vec<(TokenId, Digest)>,
 }
 
 /// The policy of a protected API, for deciding.

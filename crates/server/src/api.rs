@@ -11,6 +11,7 @@ pub(crate) mod feed;
 pub(crate) mod health;
 pub(crate) mod iam;
 pub(crate) mod invitations;
+pub(crate) mod mass_revokes;
 pub(crate) mod oauth;
 pub(crate) mod openapi;
 mod page;

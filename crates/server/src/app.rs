@@ -107,6 +107,7 @@ impl App {
             Arc::new(Authority::open(parts.settings, Box::new(move |batch| told.tell(&fed, batch)))?);
         gate.open();
         let node = parts.rng.bytes::<8>().map_or_else(|_| String::new(), |id| HEXLOWER.encode(&id));
+        let epoch = authority.epoch();
         let session = parts.rng.bytes().map_err(|_| Fault::Unavailable)?;
         let mut front = Front::new(gate, parts.clock, parts.rng, parts.brand, parts.public_url);
         front.denials = Some(authority.denials());
@@ -122,7 +123,7 @@ impl App {
             feed,
             node,
             explained: std::sync::atomic::AtomicI64::new(0),
-            enforcer: Enforcer::new(needs_lease, parts.lease, session, parts.name),
+            enforcer: Enforcer::new(needs_lease, parts.lease, session, parts.name, epoch),
         }))
     }
 

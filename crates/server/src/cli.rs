@@ -7,12 +7,14 @@ mod customer;
 mod db;
 mod demo;
 mod doctor;
+mod epoch;
 mod event;
 mod explain;
 mod gate;
 mod import;
 mod login;
 mod manual;
+mod mass_revoke;
 mod migrate;
 mod output;
 mod policy;
@@ -82,6 +84,9 @@ enum Command {
     /// The audit log
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Epochs: what begins where a record was restored
+    #[command(subcommand)]
+    Epoch(epoch::Command),
     /// Log in to a running server, and keep a token for the commands below
     #[command(
         after_help = "Example:\n  keygate login --url https://keygate.example --login ada@example.com --expires 30d"
@@ -217,6 +222,7 @@ impl Command {
             Self::Service(command) => command.run(),
             Self::Policy(command) => command.run(),
             Self::Audit(command) => command.run(),
+            Self::Epoch(command) => command.run(),
             Self::Receipt(command) => command.run(),
             Self::Migrate(migrate) => migrate.run(),
             Self::Db(command) => command.run(),

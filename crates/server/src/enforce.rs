@@ -23,9 +23,6 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long heartbeats are collected for one commit.
 const COLLECT: Duration = Duration::from_millis(5);
 
-/// The life of the record that gates follow.
-const EPOCH: Epoch = Epoch(crate::feed::EPOCH);
-
 /// The heartbeats of the gates of this node, and what is known of those of others.
 pub struct Enforcer {
     book: Mutex<Gates>,
@@ -48,12 +45,12 @@ struct Own {
 
 impl Enforcer {
     /// Of a process whose own gate needs a lease or not, whose gates have leases of this length.
-    pub(crate) fn new(needs_lease: bool, lease: Span, session: [u8; 16], name: String) -> Self {
+    pub(crate) fn new(needs_lease: bool, lease: Span, session: [u8; 16], name: String, epoch: u64) -> Self {
         let session = Session(u128::from_be_bytes(session));
         let own = needs_lease.then(|| Own {
             session,
             name,
-            heartbeats: Mutex::new(Heartbeats::new(session, EPOCH)),
+            heartbeats: Mutex::new(Heartbeats::new(session, Epoch(epoch))),
             last: Mutex::new(Nonce(0)),
         });
         Self {
@@ -204,7 +201,8 @@ impl Enforcer {
         let Some(own) = &self.own else { return };
         let (nonce, applied) = (*lock(&own.last), app.gate.position());
         if nonce != Nonce(0) {
-            let heartbeat = Heartbeat { session: own.session, epoch: EPOCH, nonce, applied };
+            let epoch = Epoch(app.authority.epoch());
+            let heartbeat = Heartbeat { session: own.session, epoch, nonce, applied };
             let beat = Beat { heartbeat, name: own.name.clone(), granted: self.granted(app) };
             // There is room for one that was heard before.
             drop(self.book().heard(&beat.heartbeat, &beat.name, beat.granted, uptime()));

@@ -33,9 +33,6 @@ use snapshot::Snapshots;
 pub(crate) use audience::View;
 pub(crate) use stream::{Resume, stream};
 
-/// The epoch of the log of events: positions of one epoch never go backwards.
-pub(crate) const EPOCH: u64 = 1;
-
 /// How often the whole replicas are compared, in beats: ten minutes.
 const CHECK_EVERY_BEATS: u64 = 600;
 

@@ -13,7 +13,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     api::{
         authorizations, automation_tokens, customers, denials, events, factor, feed, health, iam,
-        invitations, oauth, openapi, purge, services, sudo, tokens, users, verify, versions, well_known,
+        invitations, mass_revokes, oauth, openapi, purge, services, sudo, tokens, users, verify, versions,
+        well_known,
     },
     app::App,
     door,
@@ -39,6 +40,7 @@ fn tokens_rows() -> Vec<Row> {
         ("DELETE /tokens/self", delete(tokens::revoke_self)),
         ("GET /tokens/{token}", get(tokens::show)),
         ("DELETE /tokens/{token}", delete(tokens::revoke)),
+        ("POST /tokens/mass-revoke", post(mass_revokes::create)),
         ("GET /customer/{customer}/tokens", get(customers::tokens)),
         ("POST /sudo", post(sudo::start)),
         ("GET /verify", get(verify::show)),

@@ -8,6 +8,7 @@ use crate::{
     db::{Connection, params},
     fault::Fault,
     keys::Keys,
+    mass_revoke,
     row::{self, Sealed as _},
     usage,
     user::{self, acting_user},
@@ -120,7 +121,11 @@ impl Authority {
             let mut rows = select.query([digest.bytes()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
             let (id, revoked_at) = (TokenId::from_bytes(row.get(0)?), row.get(1)?);
-            Ok((revoked_at != NEVER).then_some((id, Timestamp::from_micros(revoked_at))))
+            let revoked_at = match super::read_time(revoked_at) {
+                None => mass_revoke::over(db, id)?,
+                noted => noted,
+            };
+            Ok(revoked_at.map(|at| (id, at)))
         })
         .await
     }
@@ -134,7 +139,8 @@ impl Authority {
             let mut tokens = Vec::new();
             while let Some(row) = rows.next()? {
                 match row::believe(db, Row::read(row, keys)?) {
-                    Ok(row) => tokens.push(row),
+                    Ok(row) if row.revoked_at.is_none() => tokens.push(row),
+                    Ok(_) => {}
                     Err(Fault::Tampered { noun, id }) => tracing::error!(noun, id, "a row fails its seal: not listed"),
                     Err(fault) => return Err(fault),
                 }

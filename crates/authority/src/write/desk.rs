@@ -8,17 +8,19 @@ use std::{
     time::Duration,
 };
 
-use keygate_model::Position;
+use keygate_model::{Actor, Position};
 use tokio::sync::oneshot;
 
-use super::{Answer, Desktop, Fate, Message};
+use super::{Answer, Desktop, Fate, Message, in_part};
 use crate::{
     chain::Head,
     db::{self, Connection, Db, Sync},
+    epoch::{self, Memory},
     fault::Fault,
     feed::Feed,
     gates,
     keys::Keys,
+    mass_revoke::note::{self, Noted},
     usage,
     vitals::Vitals,
 };
@@ -34,16 +36,30 @@ const LOOK_AROUND_SHARED: Duration = Duration::from_millis(20);
 /// How long to wait between two tries to find a server again.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often it is remembered how far the record has come.
+const REMEMBER: Duration = Duration::from_secs(1);
+
+/// How long mass revokes wait to be noted while others' changes keep coming, and how long after something has failed.
+const NOTE_LEAST: Duration = Duration::from_millis(250);
+const NOTE_AGAIN: Duration = Duration::from_secs(60);
+
 /// What the writer's thread works on.
 pub(super) struct Desk {
     pub(super) db: Connection,
     pub(super) place: Db,
     pub(super) sync: Sync,
+    /// Where it is remembered how far the record has come, and what was last and when.
+    pub(super) memory: Memory,
+    pub(super) remembered: Option<(Position, Duration)>,
     pub(super) keys: Arc<Keys>,
     pub(super) feed: Feed,
     /// Whether the feed could not be read when it was last tried: then it is read whether somebody else has written or not.
     pub(super) owes: bool,
     pub(super) vitals: Arc<Vitals>,
+    /// How far the noting of a mass revoke has come, when it was gone on with last, and until when it is not.
+    pub(super) noting: note::Cursor,
+    pub(super) noted_at: Duration,
+    pub(super) note_again: Duration,
     /// Until when a server that was lost is not looked for again, since the start.
     pub(super) look_again: Duration,
 }
@@ -52,12 +68,79 @@ impl Desk {
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
         let look_around = if self.place.is_shared() { LOOK_AROUND_SHARED } else { LOOK_AROUND };
         loop {
-            match inbox.recv_timeout(look_around) {
-                Ok(first) => self.work(first, inbox),
-                Err(RecvTimeoutError::Timeout) => self.look_around(),
-                Err(RecvTimeoutError::Disconnected) => return,
+            let idle = if self.has_to_note() { Duration::ZERO } else { look_around };
+            match inbox.recv_timeout(idle) {
+                Ok(first) => {
+                    self.work(first, inbox);
+                    self.remember(REMEMBER);
+                    self.note_mass_revokes(inbox, NOTE_LEAST);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look_around();
+                    self.remember(REMEMBER);
+                    self.note_mass_revokes(inbox, Duration::ZERO);
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.remember(Duration::ZERO),
             }
         }
+    }
+
+    /// Remembers how far the record has come, unless that was done so lately.
+    fn remember(&mut self, unless_since: Duration) {
+        let (now, Some(head)) = (self.vitals.now(), self.feed.told()) else { return };
+        let is_news = self.remembered.is_none_or(|(position, _)| position != head.position);
+        let is_time = self.remembered.is_none_or(|(_, at)| now >= at + unless_since);
+        if !is_news || !is_time || self.db.is_lost() {
+            return;
+        }
+        if let Err(fault) = epoch::remember(&self.db, &self.keys, &self.memory, &head)
+            && self.remembered.is_none()
+        {
+            tracing::warn!(error = %fault, "this node would not notice if its record were set back");
+        }
+        self.remembered = Some((head.position, now));
+    }
+
+    fn has_to_note(&self) -> bool {
+        self.feed.has_unnoted() && !self.db.is_lost() && self.vitals.now() >= self.note_again
+    }
+
+    /// Notes some more tokens of a mass revoke in their rows, if there are any and that was not done for so long.
+    fn note_mass_revokes(&mut self, inbox: &Receiver<Message>, unless_since: Duration) {
+        if !self.has_to_note() || self.vitals.now() < self.noted_at + unless_since {
+            return;
+        }
+        let next = note::next(&self.db, &self.keys).inspect_err(|fault| {
+            tracing::error!(error = ?fault, "a mass revoke cannot be noted; it holds all the same");
+        });
+        let Ok(Some((id, origin))) = next else {
+            self.note_again = self.vitals.now() + NOTE_AGAIN;
+            return;
+        };
+        let (tell, told) = oneshot::channel();
+        let cursor = self.noting;
+        let job = move |desk: Option<Desktop<'_>>| -> Answer {
+            let (mut noted, mut reached) = (None, None);
+            let some = |write: super::Write<'_>| note::some(write, id, cursor, &mut noted);
+            let by = Actor::Operator { customer: None };
+            let done = desk
+                .ok_or(Fault::Unavailable)
+                .and_then(|desk| in_part(desk, by, &origin, some, &mut reached));
+            let noted = noted.filter(|_| matches!(done, Ok(()) | Err(Fault::AlreadyDone)));
+            Box::new(move |fate| {
+                tell.send(noted.filter(|_| fate == Fate::Done)).ok();
+            })
+        };
+        self.work(Message::Change(Box::new(job)), inbox);
+        self.noted_at = self.vitals.now();
+        self.noting = match told.blocking_recv() {
+            Ok(Some(Noted::Some(cursor))) => cursor,
+            Ok(Some(Noted::All)) => note::Cursor::default(),
+            _ => {
+                self.note_again = self.vitals.now() + NOTE_AGAIN;
+                note::Cursor::default()
+            }
+        };
     }
 
     /// Takes `first` and whatever else waits, and settles it all with one commit.

@@ -106,6 +106,11 @@ impl House {
         Self::on(ground)
     }
 
+    /// A house where there was one.
+    pub(crate) fn again(ground: Arc<Ground>) -> Self {
+        Self::on(ground)
+    }
+
     /// Another authority on the same database.
     pub(crate) fn beside(&self) -> Self {
         Self::on(Arc::clone(&self.ground))
@@ -378,10 +383,14 @@ impl Told {
     }
 
     pub(crate) fn token(&self, id: TokenId) -> Option<TokenRecord> {
-        match self.last_about(Subject::Token(id)) {
-            Some(Record::Token(record)) => Some(record),
+        let batches = self.batches();
+        let mut records = batches.iter().rev().flat_map(|batch| batch.records.iter().rev());
+        records.find_map(|record| match record {
+            Record::Token(token) if token.id == id => Some(Some(token.clone())),
+            Record::Broken(Subject::Token(broken)) if *broken == id => Some(None),
+            Record::Revoked(revoked) if revoked.tokens.iter().any(|(token, _)| *token == id) => Some(None),
             _ => None,
-        }
+        })?
     }
 
     /// Whether a gate behind this sink would let the token pass.
@@ -399,6 +408,7 @@ fn subject_of(record: &Record) -> Subject {
         Record::Service(record) => Subject::Service(record.id),
         Record::Token(record) => Subject::Token(record.id),
         Record::Policy(policy) => Subject::Policy(policy.id),
+        Record::Revoked(revoked) => Subject::MassRevoke(revoked.by),
         Record::Broken(subject) => *subject,
     }
 }

@@ -13,6 +13,7 @@ mod import;
 mod invitation;
 mod key;
 mod login;
+mod mass_revoke;
 mod offboard;
 mod order;
 mod password;

@@ -8,6 +8,8 @@ use rusqlite::Connection;
 use crate::house::{House, PASSWORD, Told, at, attempt, noon, permit, said};
 
 mod chain;
+mod epoch;
+mod mass_revoke;
 mod people;
 mod policy;
 mod row;
@@ -116,5 +118,5 @@ async fn a_clean_stop_leaves_everything_in_the_one_file() {
     let files = std::fs::read_dir(&ground.dir).unwrap().map(|file| file.unwrap().file_name());
     let mut files: Vec<_> = files.map(|file| file.into_string().unwrap()).collect();
     files.sort();
-    assert_eq!(files, ["keygate.db", "keygate.db.key"]);
+    assert_eq!(files, ["keygate.db", "keygate.db.key", "keygate.db.key.seen"]);
 }

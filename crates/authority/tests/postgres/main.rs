@@ -26,6 +26,8 @@ mod invitation;
 mod key;
 #[path = "../contract/login.rs"]
 mod login;
+#[path = "../contract/mass_revoke.rs"]
+mod mass_revoke;
 #[path = "../contract/offboard.rs"]
 mod offboard;
 #[path = "../contract/order.rs"]

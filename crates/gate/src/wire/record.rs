@@ -2,15 +2,18 @@
 
 use bytes::Bytes;
 use keygate_model::{
-    Action, Digest, Expiry, Networks, Record, ServiceId, Services, Subject, Timestamp,
+    Action, Digest, Expiry, Networks, Record, ServiceId, Services, Subject, Timestamp, TokenId,
     action::OWN,
     authorization::{Permission, Reach},
     customer::{CustomerState, Rules},
     id::Id,
-    record::{CustomerRecord, Owner, PolicyRecord, ServiceRecord, TokenRecord, UserRecord},
+    record::{CustomerRecord, Owner, PolicyRecord, RevokedRecord, ServiceRecord, TokenRecord, UserRecord},
     user::UserState,
 };
 use prost::{DecodeError, Message};
+
+/// An id and a digest.
+const REVOKED_LEN: usize = 16 + 32;
 
 /// What is around every record.
 #[derive(Clone, PartialEq, Message)]
@@ -102,6 +105,15 @@ struct PolicyBody {
     retired: Vec<String>,
 }
 
+#[derive(Clone, PartialEq, Message)]
+struct RevokedBody {
+    #[prost(bytes = "bytes", tag = "1")]
+    customer: Bytes,
+    /// Ids and digests in turn, 16 and 32 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    tokens: Bytes,
+}
+
 /// What a record is about.
 #[must_use]
 pub fn subject_of(record: &Record) -> Subject {
@@ -111,6 +123,7 @@ pub fn subject_of(record: &Record) -> Subject {
         Record::Service(service) => Subject::Service(service.id),
         Record::Token(token) => Subject::Token(token.id),
         Record::Policy(policy) => Subject::Policy(policy.id),
+        Record::Revoked(revoked) => Subject::MassRevoke(revoked.by),
         Record::Broken(subject) => *subject,
     }
 }
@@ -130,6 +143,7 @@ pub fn encode(record: &Record) -> Bytes {
             (5, PolicyBody { text: text.clone(), retired: retired.clone() }.encode_to_vec())
         }
         Record::Broken(_) => (6, Vec::new()),
+        Record::Revoked(revoked) => (7, revoked_body(revoked).encode_to_vec()),
     };
     let (noun, id) = noun(subject_of(record));
     let envelope = Envelope { kind, noun, id, lenient: false, body: body.into() };
@@ -141,10 +155,11 @@ pub(super) fn decode(from: &mut Bytes) -> Result<Option<Record>, DecodeError> {
     let envelope = Envelope::decode_length_delimited(from)?;
     let subject = subject(envelope.noun, &envelope.id);
     let record = subject.and_then(|subject| believed(&envelope, subject));
-    // What it is about is not known either: then it may be about anything.
-    let doubted = Record::Broken(subject.unwrap_or(Subject::None));
+    // What it is about is not known either, or may be any token: then it may be about anything.
+    let known = subject.filter(|subject| !matches!(subject, Subject::MassRevoke(_)));
+    let doubted = Record::Broken(known.unwrap_or(Subject::None));
     Ok(match record {
-        None if envelope.lenient && !(1..=6).contains(&envelope.kind) => None,
+        None if envelope.lenient && !(1..=7).contains(&envelope.kind) => None,
         record => Some(record.unwrap_or(doubted)),
     })
 }
@@ -184,6 +199,10 @@ fn believed(envelope: &Envelope, subject: Subject) -> Option<Record> {
             Record::Policy(PolicyRecord { id, text, retired })
         }
         (6, subject) if envelope.body.is_empty() => Record::Broken(subject),
+        (7, Subject::MassRevoke(by)) => {
+            let RevokedBody { customer, tokens } = body(envelope)?;
+            Record::Revoked(RevokedRecord { by, customer: id_of(&customer)?, tokens: revoked(&tokens)? })
+        }
         _ => return None,
     })
 }
@@ -311,6 +330,24 @@ fn granted(packed: &[u8]) -> Option<Vec<(ServiceId, Permission)>> {
     grants.iter().map(read).collect()
 }
 
+fn revoked_body(RevokedRecord { by: _, customer, tokens }: &RevokedRecord) -> RevokedBody {
+    let mut told = Vec::with_capacity(tokens.len() * REVOKED_LEN);
+    for (id, digest) in tokens {
+        told.extend_from_slice(&id.to_bytes());
+        told.extend_from_slice(digest.bytes());
+    }
+    RevokedBody { customer: bytes(*customer), tokens: told.into() }
+}
+
+fn revoked(tokens: &[u8]) -> Option<Vec<(TokenId, Digest)>> {
+    let (each, rest) = tokens.as_chunks::<REVOKED_LEN>();
+    let read = |token: &[u8; REVOKED_LEN]| {
+        let (id, digest) = token.split_first_chunk()?;
+        Some((TokenId::from_bytes(*id), Digest::from_bytes(digest.try_into().ok()?)))
+    };
+    if rest.is_empty() { each.iter().map(read).collect() } else { None }
+}
+
 /// Counted from one on the wire: zero is what is missing.
 fn place(number: u32) -> Option<usize> {
     usize::try_from(number).ok()?.checked_sub(1)
@@ -333,6 +370,7 @@ fn noun(subject: Subject) -> (u32, Bytes) {
         Subject::Token(id) => (4, bytes(id)),
         Subject::Invitation(id) => (5, bytes(id)),
         Subject::Policy(id) => (6, bytes(id)),
+        Subject::MassRevoke(id) => (7, bytes(id)),
     }
 }
 
@@ -345,6 +383,7 @@ fn subject(noun: u32, id: &[u8]) -> Option<Subject> {
         4 => Subject::Token(id_of(id)?),
         5 => Subject::Invitation(id_of(id)?),
         6 => Subject::Policy(id_of(id)?),
+        7 => Subject::MassRevoke(id_of(id)?),
         _ => return None,
     })
 }

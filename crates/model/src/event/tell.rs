@@ -44,6 +44,9 @@ impl Event {
             Self::ApiKeyCreate(_) => "api_key.create",
             Self::TokenConvert { .. } => "token.convert",
             Self::TokenDestroy { .. } => "token.destroy",
+            Self::MassRevoke { .. } => "token.mass_revoke",
+            Self::MassRevokeNoted { .. } => "token.mass_revoke_noted",
+            Self::EpochRaise { .. } => "epoch.raise",
             Self::TokenOwnerDisabled { .. } => "token.owner_disabled",
         }
     }
@@ -79,7 +82,10 @@ impl Event {
             Self::AuthorizationCreate(granted)
             | Self::AuthorizationUpdate { now: granted, .. }
             | Self::AuthorizationDelete(granted) => Subject::User(granted.user),
-            Self::ServicePurgeAll { .. } | Self::TokenOwnerDisabled { .. } => Subject::None,
+            Self::ServicePurgeAll { .. } | Self::TokenOwnerDisabled { .. } | Self::EpochRaise { .. } => {
+                Subject::None
+            }
+            Self::MassRevoke { id, .. } | Self::MassRevokeNoted { id, .. } => Subject::MassRevoke(*id),
             Self::UserSudo { token, .. } | Self::TokenDestroy { token, .. } => Subject::Token(*token),
             Self::TokenCreate(new) | Self::ApiKeyCreate(new) | Self::TokenConvert { now: new, .. } => {
                 Subject::Token(new.token)
@@ -179,6 +185,11 @@ impl Event {
             Self::ApiKeyCreate(new) => format!("API key '{}' was imported", new.name),
             Self::TokenConvert { now, .. } => format!("Token '{}' became an automation token", now.name),
             Self::TokenDestroy { name, .. } => format!("Token '{name}' was revoked"),
+            Self::MassRevoke { tokens, .. } => format!("{tokens} tokens were revoked at once"),
+            Self::MassRevokeNoted { tokens, .. } => {
+                format!("The {tokens} tokens of a mass revoke have an event each")
+            }
+            Self::EpochRaise { epoch, .. } => format!("Epoch {epoch} was begun: what came after is lost"),
             Self::TokenOwnerDisabled { .. } => "A token of somebody locked or gone was used".to_owned(),
         }
     }
@@ -218,7 +229,17 @@ impl Event {
             Self::Policy(policy) => policy.metadata(),
             Self::TokenCreate(new) | Self::ApiKeyCreate(new) => new.metadata(),
             Self::TokenConvert { now, user } => json!({ "old": { "user_id": user }, "new": now.metadata() }),
-            Self::TokenDestroy { token, name, .. } => json!({ "token_id": token, "name": name }),
+            Self::TokenDestroy { token, name, by: None, .. } => json!({ "token_id": token, "name": name }),
+            Self::TokenDestroy { token, name, by: Some(by), .. } => {
+                json!({ "token_id": token, "name": name, "mass_revoke_id": by })
+            }
+            Self::MassRevoke { id, targets, tokens } => {
+                json!({ "mass_revoke_id": id, "targets": targets, "tokens": tokens })
+            }
+            Self::MassRevokeNoted { id, tokens } => json!({ "mass_revoke_id": id, "tokens": tokens }),
+            Self::EpochRaise { epoch, seen } => {
+                json!({ "epoch": epoch, "last_position_seen": seen.map(|seen| seen.0) })
+            }
             Self::TokenOwnerDisabled { token, .. } => json!({ "token_id": token }),
             Self::UserPasswordUpdate { .. }
             | Self::UserPasswordReset { .. }

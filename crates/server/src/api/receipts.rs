@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use keygate_authority::Origin;
+use keygate_authority::{Origin, mass_revoke::MassRevoked};
 use keygate_gate::lease::uptime;
 use keygate_model::{
     Position, TokenId, Uptime,
@@ -31,6 +31,24 @@ pub(crate) enum Wait {
     Committed,
     /// Every gate, this long at most.
     Enforced(Duration),
+}
+
+/// What was revoked.
+#[derive(Clone, Copy)]
+pub(crate) enum Revoked<'r> {
+    /// These tokens.
+    Tokens(&'r [TokenId]),
+    /// All that a mass revoke was about.
+    Mass(MassRevoked),
+}
+
+impl Revoked<'_> {
+    fn json(self) -> Value {
+        match self {
+            Self::Tokens(tokens) => json!({ "tokens": tokens }),
+            Self::Mass(done) => json!({ "mass_revoke": done.id, "tokens_revoked": done.tokens }),
+        }
+    }
 }
 
 impl Wait {
@@ -60,15 +78,22 @@ impl Wait {
         Ok(if enforced { Self::Enforced(bound.unwrap_or(WAIT).min(WAIT_MAX)) } else { Self::Committed })
     }
 
-    /// The answer to a revoke of these tokens that has just been committed.
+    /// The answer to a revoke that has just been committed.
     ///
     /// # Errors
     /// 503 if what the gates have said cannot be read; the tokens are revoked.
-    pub(crate) async fn answer(self, app: &App, origin: &Origin, tokens: &[TokenId]) -> Reply<Response> {
-        let Self::Enforced(bound) = self else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    pub(crate) async fn answer(self, app: &App, origin: &Origin, revoked: Revoked<'_>) -> Reply<Response> {
         let (committed, position) = (uptime(), origin.reached().unwrap_or_else(|| app.gate.position()));
+        let Self::Enforced(bound) = self else {
+            return Ok(match revoked {
+                Revoked::Tokens(_) => StatusCode::NO_CONTENT.into_response(),
+                Revoked::Mass(_) => {
+                    (StatusCode::OK, Json(with_position(revoked.json(), position))).into_response()
+                }
+            });
+        };
         let enforcement = app.enforcer.wait(app, position, committed, bound).await?;
-        let receipt = Receipt { tokens, position, committed, enforcement: &enforcement };
+        let receipt = Receipt { revoked, position, committed, enforcement: &enforcement };
         let mut body = receipt.json(app);
         let status = match enforcement {
             Enforcement::Enforced(_) => {
@@ -88,7 +113,7 @@ impl Wait {
 
 /// What is known of a revoke's enforcement.
 struct Receipt<'r> {
-    tokens: &'r [TokenId],
+    revoked: Revoked<'r>,
     position: Position,
     committed: Uptime,
     enforcement: &'r Enforcement,
@@ -101,15 +126,13 @@ impl Receipt<'_> {
             Enforcement::Enforced(lines) => (true, lines),
             Enforcement::Waiting { lines, .. } => (false, lines),
         };
-        json!({
-            "enforced": enforced,
-            "tokens": self.tokens,
-            "position": self.position.0,
-            "at": time(app.clock.now()),
-            "issuer": app.public_url,
-            "milliseconds": millis(now.since(self.committed)),
-            "gates": lines.iter().map(|line| self.line(line, now)).collect::<Vec<_>>(),
-        })
+        let mut told = with_position(self.revoked.json(), self.position);
+        told["enforced"] = json!(enforced);
+        told["at"] = json!(time(app.clock.now()));
+        told["issuer"] = json!(app.public_url);
+        told["milliseconds"] = millis(now.since(self.committed));
+        told["gates"] = lines.iter().map(|line| self.line(line, now)).collect();
+        told
     }
 
     fn line(&self, line: &Line, now: Uptime) -> Value {
@@ -126,6 +149,11 @@ impl Receipt<'_> {
         told[if waits { "at_most_milliseconds" } else { "milliseconds" }] = millis(after);
         told
     }
+}
+
+fn with_position(mut told: Value, position: Position) -> Value {
+    told["position"] = json!(position.0);
+    told
 }
 
 fn millis(time: Duration) -> Value {

@@ -130,6 +130,16 @@ impl Client {
         self.send(&Method::POST, path, Some(body), None)
     }
 
+    /// Posts, with an answer that may wait for something (RFC 7240).
+    pub(super) fn post_preferring(
+        &self,
+        path: &str,
+        body: &Value,
+        prefer: Option<&str>,
+    ) -> Result<Answer, Refusal> {
+        self.send(&Method::POST, path, Some(body), prefer.map(|prefer| ("Prefer", prefer)))
+    }
+
     pub(super) fn post_with_code(&self, path: &str, body: &Value, code: &str) -> Result<Answer, Refusal> {
         self.send(&Method::POST, path, Some(body), Some(("Fastly-OTP", code)))
     }

@@ -8,7 +8,7 @@ use keygate_authority::customer::Changes;
 use keygate_model::{CustomerId, Networks, Permit, customer::CustomerState};
 use serde_json::json;
 
-use super::{Database, Desk, Shown, block_on, output};
+use super::{Database, Desk, Shown, block_on, mass_revoke::OnTheDatabase, output};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -19,6 +19,10 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  keygate customer update --customer ID --ip-whitelist 0.0.0.0/0\n  \
                             keygate customer update --customer ID --state suspended")]
     Update(Update),
+    /// Revoke all tokens of a customer, or of everybody, that fit; tells how many, and does it with --yes
+    #[command(after_help = "Examples:\n  keygate customer mass-revoke --customer ID --all --yes\n  \
+                            keygate customer mass-revoke --every-customer --created-from 2027-01-31T12:00:00Z --yes")]
+    MassRevoke(Box<OnTheDatabase>),
 }
 
 #[derive(Args)]
@@ -60,6 +64,7 @@ impl Command {
         match self {
             Self::Create(create) => block_on(create.run())?,
             Self::Update(update) => block_on(update.run())?,
+            Self::MassRevoke(revoke) => block_on(revoke.run())?,
         }
         Ok(ExitCode::SUCCESS)
     }

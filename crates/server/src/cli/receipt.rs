@@ -83,8 +83,12 @@ fn show(claims: &Value, json: bool) {
     }
     let text = |name: &str| claims[name].as_str().map_or_else(|| claims[name].to_string(), output::clean);
     let tokens = claims["tokens"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let revoked = match claims["mass_revoke"].as_str() {
+        Some(id) => format!("{}, by the mass revoke {}", text("tokens_revoked"), output::clean(id)),
+        None => tokens.map(output::clean).collect::<Vec<_>>().join(" "),
+    };
     output::fields(&[
-        ("tokens", tokens.map(output::clean).collect::<Vec<_>>().join(" ")),
+        ("tokens", revoked),
         ("revoked at position", text("position")),
         ("enforced everywhere by", text("at")),
         ("after", format!("{} ms", text("milliseconds"))),

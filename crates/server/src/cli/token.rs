@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     client::{self, Client, Remote, sudo::Sudo},
-    output, receipt,
+    mass_revoke, output, receipt,
     when::{self, When},
 };
 
@@ -32,6 +32,11 @@ pub(super) enum Command {
         after_help = "Example:\n  keygate token revoke 2j1hEyxXOEqYaSipeZHaW4\n\nThe same, done when no gate lets it in any more, with the proof:\n  keygate token revoke 2j1hEyxXOEqYaSipeZHaW4 --wait --receipt revoked.jwt"
     )]
     Revoke(Revoke),
+    /// Revoke all tokens of the account that fit, in one change; tells how many, and does it with --yes
+    #[command(after_help = "Examples:\n  keygate token mass-revoke --name-prefix ci- --created-from 2h\n  \
+                      keygate token mass-revoke --owner ID --yes --wait --receipt revoked.jwt\n  \
+                      keygate token mass-revoke --all --keep-caller --yes")]
+    MassRevoke(Box<mass_revoke::OverTheApi>),
     /// Take existing API keys over: they work as they are
     #[command(
         after_help = "Example:\n  keygate token import --customer ID --file keys.csv --dry-run\n\nA line of keys.csv, \
@@ -112,6 +117,7 @@ impl Command {
             Self::List(list) => list.run(),
             Self::Show(show) => show.run(),
             Self::Revoke(revoke) => return revoke.run(),
+            Self::MassRevoke(revoke) => return revoke.run(),
             Self::Import(import) => return import.run(),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -120,6 +120,7 @@ impl Audiences {
             Record::User(user) => Audience::One(user.customer),
             Record::Service(service) => Audience::One(service.customer),
             Record::Token(token) => Audience::One(token.customer),
+            Record::Revoked(revoked) => Audience::One(revoked.customer),
             Record::Policy(policy) => return self.tell_policy(policy, record, into),
             Record::Broken(Subject::Customer(customer)) => Audience::One(*customer),
             Record::Broken(Subject::Policy(id)) => {

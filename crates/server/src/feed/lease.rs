@@ -25,7 +25,7 @@ pub(crate) async fn renew(
     heartbeat: Heartbeat,
     name: String,
 ) -> Result<Renewed, Problem> {
-    if heartbeat.epoch.0 != super::EPOCH {
+    if heartbeat.epoch.0 != app.authority.epoch() {
         return Err(Problem::epoch_regression());
     }
     let session = spoken_for(caller, heartbeat.session)?;

@@ -24,6 +24,8 @@ pub(super) struct Ring {
     first: u64,
     bytes: usize,
     last: Position,
+    /// The number of the first thing that told of it.
+    last_begin: u64,
     audiences: Audiences,
     /// Who follows, or has. Empty: nothing is kept.
     views: BTreeMap<View, usize>,
@@ -54,6 +56,7 @@ impl Ring {
             first: 0,
             bytes: 0,
             last: Position(0),
+            last_begin: 0,
             audiences: Audiences::new(policy),
             views: BTreeMap::new(),
         }
@@ -120,6 +123,7 @@ impl Ring {
             self.last = batch.position;
             return;
         }
+        self.last_begin = self.end();
         let mut tellings = Vec::new();
         let mut len = 0;
         for record in &batch.records {
@@ -160,7 +164,8 @@ impl Ring {
     fn keep(&mut self, thing: Thing, len: usize) {
         self.bytes += len + OVERHEAD;
         self.things.push_back(Arc::new(thing));
-        while self.bytes > BYTES_MAX && self.things.len() > 1 {
+        // What was told last is kept whole, however much it is: else a mass revoke would send everybody back to the start.
+        while self.bytes > BYTES_MAX && self.first < self.last_begin {
             let Some(oldest) = self.things.pop_front() else { break };
             self.bytes -= oldest.bytes() + OVERHEAD;
             self.first += 1;

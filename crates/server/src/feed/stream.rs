@@ -13,7 +13,7 @@ use keygate_model::{Action, Position};
 use tokio::sync::watch;
 
 use super::{
-    EPOCH, Hub, View,
+    Hub, View,
     ring::Thing,
     snapshot::{Piece, Snapshot},
 };
@@ -79,7 +79,7 @@ pub(crate) async fn stream(app: &Arc<App>, caller: Caller, resume: Option<Resume
     let hello = Hello {
         version: VERSION,
         oldest: VERSION,
-        epoch: EPOCH,
+        epoch: app.authority.epoch(),
         node: app.node.clone(),
         session: data_encoding::HEXLOWER.encode(&app.rng.bytes::<16>()?),
         position: position.1.0,
@@ -98,10 +98,11 @@ pub(crate) async fn stream(app: &Arc<App>, caller: Caller, resume: Option<Resume
 
 /// Where a gate can go on, if its past is ours. None: it is, and was too long ago.
 async fn shared(app: &App, resume: &Resume) -> Result<Option<Position>, Problem> {
-    if resume.epoch > EPOCH {
+    let epoch = app.authority.epoch();
+    if resume.epoch > epoch {
         return Err(Problem::epoch_regression());
     }
-    if resume.epoch < EPOCH {
+    if resume.epoch < epoch {
         return Ok(None);
     }
     match app.authority.hash_at(resume.from).await? {

@@ -7,9 +7,11 @@ mod feed;
 mod gates;
 mod house;
 mod kept;
+mod mass_revoke;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
 mod process;
 mod proxy;
 mod raw;
 mod receipts;
+mod restored;

@@ -77,7 +77,7 @@ impl Schema<'_> {
         self.db.run(&format!(
             "GRANT USAGE ON SCHEMA public TO {role};
              GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-             GRANT INSERT, UPDATE ON head, customers, users, invitations, services, tokens, marks, policies, gates TO {role};
+             GRANT INSERT, UPDATE ON head, customers, users, invitations, services, tokens, mass_revokes, marks, policies, gates TO {role};
              GRANT UPDATE ON turn TO {role};
              GRANT INSERT ON events TO {role};
              GRANT INSERT, DELETE ON authorizations, domains TO {role};

@@ -1,8 +1,8 @@
 use keygate_gate::wire::Frames;
 use keygate_model::{
-    CustomerId, Record, ServiceId,
+    CustomerId, Digest, MassRevokeId, Record, ServiceId, TokenId,
     policy::OWN_POLICY,
-    record::{PolicyRecord, ServiceRecord},
+    record::{PolicyRecord, RevokedRecord, ServiceRecord},
 };
 
 use super::*;
@@ -88,6 +88,30 @@ fn a_large_change_comes_in_parts_of_which_the_last_says_so() {
     assert_eq!(parts.into_iter().flat_map(|(_, records)| records).collect::<Vec<_>>(), many);
     // Whoever holds what was before it is told all of it.
     assert_eq!(ring.after(Position(0)), Some(0));
+}
+
+#[test]
+fn a_change_that_is_larger_than_the_ring_is_kept_until_the_next_one() {
+    let mut ring = ring();
+    let (here, tokens) = (ring.enter(View::All), 400_000_u128);
+    let revoked = |from: u128| {
+        let token = |id| (TokenId::from_bits(id), Digest::of(&id.to_be_bytes()));
+        let (by, tokens) = (MassRevokeId::from_bits(1), (from..from + 500).map(token).collect());
+        Record::Revoked(RevokedRecord { by, customer: MINE, tokens })
+    };
+    ring.push(&batch(1, (0..tokens).step_by(500).map(revoked).collect()));
+    ring.push_beat(&Beat { position: 1, hash: vec![0; 32] });
+    assert!(ring.bytes > BYTES_MAX, "{}", ring.bytes);
+    let told = heads(&ring, View::Customer(MINE), here);
+    assert!(told.last().unwrap().0.complete);
+    let count = told.iter().flat_map(|(_, records)| records).map(|record| match record {
+        Record::Revoked(revoked) => revoked.tokens.len(),
+        record => panic!("{record:?}"),
+    });
+    assert_eq!(count.sum::<usize>() as u128, tokens);
+    ring.push(&batch(2, vec![service(MINE, 1)]));
+    assert!(ring.bytes <= BYTES_MAX, "{}", ring.bytes);
+    assert_eq!(ring.get(here).err(), Some(Forgotten));
 }
 
 #[test]

@@ -213,6 +213,7 @@ fn rest() -> Vec<Row> {
         on("GET /events/{event}"),
         on("GET /feed"),
         on("POST /feed/lease").form("name=x"),
+        on("POST /tokens/mass-revoke").form("all=true&dry_run=true"),
         on("GET /realms/fastly/.well-known/openid-configuration"),
         on("GET /openapi.json"),
         on("GET /livez"),

@@ -20,7 +20,7 @@ const fn json(body: &'static str) -> Place {
 }
 
 /// Routes that take ids there, with every place. A route stands here or in [`TAKE_NONE`].
-pub(super) const PLACES: [(&str, &[Place]); 22] = [
+pub(super) const PLACES: [(&str, &[Place]); 23] = [
     (
         "POST /tokens",
         &[
@@ -71,6 +71,10 @@ pub(super) const PLACES: [(&str, &[Place]); 22] = [
     (
         "PUT /user/{user}",
         &[form("name=x&customer_id=<id>"), form("name=x&id=<id>"), form("role=<id>"), form("roles=<id>")],
+    ),
+    (
+        "POST /tokens/mass-revoke",
+        &[form("owner=<id>"), form("service=<id>"), form("issuer=<id>"), form("parent=<id>")],
     ),
     ("POST /password/reset", &[form("code=<id>&password=wholly+other+words")]),
     ("PUT /customer/{customer}", &[form("owner_id=<id>"), form("id=<id>"), form("billing_contact_id=<id>")]),
