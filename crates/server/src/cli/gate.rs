@@ -19,6 +19,7 @@ use crate::{
     front::Front,
     post::{Kept, Post},
     serve::{self, Listener},
+    systemd::{self, State},
     ways::{Doorway, loopback},
 };
 
@@ -90,6 +91,7 @@ impl GateCommand {
                 tracing::info!(address = listener.address(), way = way.name(), path = way.path(), "a way in");
             }
         }
+        systemd::serving(State::of_gate_when_asked(&post));
         post.serve(doorways, stop).await;
         tracing::info!("stopped");
         Ok(())

@@ -13,4 +13,5 @@ mod events;
 mod login;
 mod policy;
 mod shell;
+mod systemd;
 mod tokens;
