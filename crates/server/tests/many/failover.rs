@@ -131,7 +131,13 @@ fn primary_and_standby() -> (Machines, Home, String) {
     home.run(&["migrate", "--db", &owner, "--serve-role", "keygate"], "");
     machines.run("standby", "b", &[&machines.of("a").display().to_string()]);
     machines.wants_a_standby("a");
-    let made = home.run(&[&["customer", "create", "--name", "Ada's"][..], &there].concat(), "");
+    person(&home, &there);
+    (machines, home, db)
+}
+
+/// Makes the person whose tokens are made and revoked, and lets them make as many as they like.
+pub(crate) fn person(home: &Home, there: &[&str]) {
+    let made = home.run(&[&["customer", "create", "--name", "Ada's"][..], there].concat(), "");
     let whose = [
         "user",
         "create",
@@ -142,17 +148,16 @@ fn primary_and_standby() -> (Machines, Home, String) {
         "--name",
         "Ada",
     ];
-    home.run(&[&whose[..], &["--role", "superuser", "--password-stdin"], &there].concat(), PASSWORD);
+    home.run(&[&whose[..], &["--role", "superuser", "--password-stdin"], there].concat(), PASSWORD);
     std::fs::write(
         home.path().join("keygate.toml"),
         "[login]\nfailures_burst = 100000\n[quota]\nper_person = 1000000\n",
     )
     .expect("settings");
-    (machines, home, db)
 }
 
 /// The arguments that name the database.
-fn on(db: &str) -> [&str; 4] {
+pub(crate) fn on(db: &str) -> [&str; 4] {
     ["--db", db, "--key-file", "keygate.key"]
 }
 
@@ -161,6 +166,18 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
     let (machines, home, db) = primary_and_standby();
     let there = on(&db);
     let nodes = [home.serve_with(&there), home.serve_with(&there)];
+    lost_under_load(&nodes, || {
+        machines.run("crash", "a", &[]);
+        machines.run("promote", "b", &[]);
+        machines.run("standby", "c", &[&machines.of("b").display().to_string()]);
+        machines.wants_a_standby("b");
+    });
+    let verified = home.run(&[&["audit", "verify"][..], &there].concat(), "");
+    assert_eq!(verified["ok"], true, "{verified}");
+}
+
+/// Writes at both nodes while the primary is lost and another found, and looks for all that was acknowledged.
+pub(crate) fn lost_under_load(nodes: &[Server; 2], lose: impl FnOnce()) {
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|nth| {
@@ -169,11 +186,8 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
         })
         .collect();
     thread::sleep(Duration::from_secs(3));
-    machines.run("crash", "a", &[]);
     let watch = Stopwatch::start();
-    machines.run("promote", "b", &[]);
-    machines.run("standby", "c", &[&machines.of("b").display().to_string()]);
-    machines.wants_a_standby("b");
+    lose();
     while !nodes.iter().all(is_ready) {
         assert!(watch.elapsed() < OUTAGE_MAX, "the nodes do not find the new primary");
         thread::sleep(Duration::from_millis(200));
@@ -190,12 +204,10 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
         now()
     );
     assert!(living > 0 && revoked > 20 && refused > 0, "{living} {revoked} {refused}: nothing was tried");
-    for node in &nodes {
+    for node in nodes {
         for told in &told {
             told.revoked.iter().for_each(|secret| assert_eq!(status(node, secret), 401, "a revoke was lost"));
             told.living.iter().for_each(|secret| assert_eq!(status(node, secret), 200, "a token was lost"));
         }
     }
-    let verified = home.run(&[&["audit", "verify"][..], &there].concat(), "");
-    assert_eq!(verified["ok"], true, "{verified}");
 }
