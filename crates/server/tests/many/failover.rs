@@ -166,18 +166,20 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
     let (machines, home, db) = primary_and_standby();
     let there = on(&db);
     let nodes = [home.serve_with(&there), home.serve_with(&there)];
-    lost_under_load(&nodes, || {
+    let figures = lost_under_load(&nodes, || {
         machines.run("crash", "a", &[]);
         machines.run("promote", "b", &[]);
         machines.run("standby", "c", &[&machines.of("b").display().to_string()]);
         machines.wants_a_standby("b");
     });
+    eprintln!("{figures}");
     let verified = home.run(&[&["audit", "verify"][..], &there].concat(), "");
     assert_eq!(verified["ok"], true, "{verified}");
 }
 
 /// Writes at both nodes while the primary is lost and another found, and looks for all that was acknowledged.
-pub(crate) fn lost_under_load(nodes: &[Server; 2], lose: impl FnOnce()) {
+/// Tells the figures.
+pub(crate) fn lost_under_load(nodes: &[Server; 2], lose: impl FnOnce()) -> String {
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..WRITERS)
         .map(|nth| {
@@ -199,15 +201,16 @@ pub(crate) fn lost_under_load(nodes: &[Server; 2], lose: impl FnOnce()) {
     let (living, revoked): (usize, usize) =
         (told.iter().map(|told| told.living.len()).sum(), told.iter().map(|told| told.revoked.len()).sum());
     let refused: usize = told.iter().map(|told| told.refused).sum();
-    eprintln!(
+    let figures = format!(
         "{living} living, {revoked} revoked, {refused} refused; without a primary for {outage:.1?} at {:?}",
         now()
     );
-    assert!(living > 0 && revoked > 20 && refused > 0, "{living} {revoked} {refused}: nothing was tried");
+    assert!(living > 0 && revoked > 20 && refused > 0, "{figures}: nothing was tried");
     for node in nodes {
         for told in &told {
             told.revoked.iter().for_each(|secret| assert_eq!(status(node, secret), 401, "a revoke was lost"));
             told.living.iter().for_each(|secret| assert_eq!(status(node, secret), 200, "a token was lost"));
         }
     }
+    figures
 }

@@ -102,7 +102,7 @@ fn a_lost_primary_under_patroni_loses_nothing_that_was_acknowledged() {
     person(&home, &there);
     let nodes = [home.serve_with(&there), home.serve_with(&there)];
     let mut second = first;
-    lost_under_load(&nodes, || {
+    let figures = lost_under_load(&nodes, || {
         cluster.run("crash", first, &[]);
         let left = cluster.addresses.into_iter().find(|address| *address != first).expect("two");
         while second == first {
@@ -110,6 +110,7 @@ fn a_lost_primary_under_patroni_loses_nothing_that_was_acknowledged() {
             second = cluster.primary(left);
         }
     });
+    eprintln!("{figures}");
     assert_ne!(second, first);
     let verified = home.run(&[&["audit", "verify"][..], &there].concat(), "");
     assert_eq!(verified["ok"], true, "{verified}");
