@@ -5,7 +5,7 @@ use std::{
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -81,7 +81,7 @@ struct Told {
 }
 
 /// Makes tokens and revokes every other one, until it is told to stop.
-fn write(address: std::net::SocketAddr, stop: &AtomicBool) -> Told {
+fn write(address: std::net::SocketAddr, stop: &AtomicBool, revoked: &AtomicUsize) -> Told {
     let mut told = Told::default();
     while !stop.load(Ordering::Relaxed) {
         let body = json!({ "username": LOGIN, "password": PASSWORD, "name": "t", "scope": "purge_select" });
@@ -96,7 +96,10 @@ fn write(address: std::net::SocketAddr, stop: &AtomicBool) -> Told {
         let secret = made["access_token"].as_str().expect("a secret").to_owned();
         let gone = crate::process::send(address, "DELETE", "/tokens/self", &[("Fastly-Key", &secret)], "");
         match gone.map(|answer| answer.status) {
-            Some(204) => told.revoked.push(secret),
+            Some(204) => {
+                told.revoked.push(secret);
+                revoked.fetch_add(1, Ordering::Relaxed);
+            }
             // It may be revoked or not: nobody was told.
             _ => told.refused += 1,
         }
@@ -109,6 +112,15 @@ fn write(address: std::net::SocketAddr, stop: &AtomicBool) -> Told {
         }
     }
     told
+}
+
+/// Waits until so many revokes are acknowledged.
+fn until(revoked: &AtomicUsize, count: usize) {
+    let watch = Stopwatch::start();
+    while revoked.load(Ordering::Relaxed) < count {
+        assert!(watch.elapsed() < OUTAGE_MAX, "the writers do not get on");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn status(node: &Server, secret: &str) -> u16 {
@@ -180,14 +192,14 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
 /// Writes at both nodes while the primary is lost and another found, and looks for all that was acknowledged.
 /// Tells the figures.
 pub(crate) fn lost_under_load(nodes: &[Server; 2], lose: impl FnOnce()) -> String {
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, revoked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..WRITERS)
         .map(|nth| {
-            let (address, stop) = (nodes[nth % 2].address, Arc::clone(&stop));
-            thread::spawn(move || write(address, &stop))
+            let (address, stop, revoked) = (nodes[nth % 2].address, Arc::clone(&stop), Arc::clone(&revoked));
+            thread::spawn(move || write(address, &stop, &revoked))
         })
         .collect();
-    thread::sleep(Duration::from_secs(3));
+    until(&revoked, 20);
     let watch = Stopwatch::start();
     lose();
     while !nodes.iter().all(is_ready) {
@@ -195,7 +207,7 @@ pub(crate) fn lost_under_load(nodes: &[Server; 2], lose: impl FnOnce()) -> Strin
         thread::sleep(Duration::from_millis(200));
     }
     let outage = watch.elapsed();
-    thread::sleep(Duration::from_secs(3));
+    until(&revoked, revoked.load(Ordering::Relaxed) + 10);
     stop.store(true, Ordering::Relaxed);
     let told: Vec<Told> = writers.into_iter().map(|writer| writer.join().expect("a writer")).collect();
     let (living, revoked): (usize, usize) =
