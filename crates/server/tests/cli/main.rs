@@ -10,6 +10,7 @@ mod terminal;
 mod doctor;
 mod errors;
 mod events;
+mod helm;
 mod login;
 mod policy;
 mod shell;
