@@ -239,6 +239,12 @@ impl Authority {
             .await
     }
 
+    /// Whether changes can be made at all before this process is started again.
+    #[must_use]
+    pub fn has_writer(&self) -> bool {
+        self.writer.is_there()
+    }
+
     /// Signs of life, for whoever watches.
     #[must_use]
     pub fn vitals(&self) -> &Vitals {

@@ -3,7 +3,10 @@
 //! The key is never in the database, so that writing to the database is not access (DESIGN §4).
 
 use std::{
-    fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, os::unix::fs::PermissionsExt as _, path::Path,
+    fs,
+    io::Write as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::Path,
 };
 
 use chacha20poly1305::{
@@ -20,6 +23,13 @@ use zeroize::Zeroizing;
 use crate::{denial::Denials, fault::Fault, signer::Signer};
 
 const NONCE_LEN: usize = 24;
+
+/// Whether others than this process's user may read the key file, or change it. A file of root's may be read by its group: so
+/// systems hand out secrets to who is not root and cannot own them. PostgreSQL has the same rule for its own.
+fn is_exposed(mode: u32, owner: u32, own: u32) -> bool {
+    let tolerated = if owner == 0 && own != 0 { 0o040 } else { 0 };
+    mode & 0o077 & !tolerated != 0
+}
 
 /// The keys, each derived from the one in the file.
 pub struct Keys {
@@ -45,9 +55,9 @@ impl Keys {
             Err(exists) if exists.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(why) => return Err(odd(&why)),
         }
-        let mode = fs::metadata(path).map_err(|why| odd(&why))?.permissions().mode();
-        if mode & 0o077 != 0 {
-            return Err(odd(&format!("others may read it (mode {:o}); chmod 600 it", mode & 0o777)));
+        let file = fs::metadata(path).map_err(|why| odd(&why))?;
+        if is_exposed(file.mode(), file.uid(), rustix::process::geteuid().as_raw()) {
+            return Err(odd(&format!("others may read it (mode {:o}); chmod 600 it", file.mode() & 0o777)));
         }
         let text = Zeroizing::new(fs::read_to_string(path).map_err(|why| odd(&why))?);
         let bytes = data_encoding::HEXLOWER.decode(text.trim_ascii_end().as_bytes());
@@ -188,6 +198,17 @@ impl Seal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn roots_file_may_be_read_by_its_group() {
+        let cases =
+            [(0o400, false), (0o440, false), (0o640, false), (0o444, true), (0o460, true), (0o450, true)];
+        cases.iter().for_each(|(mode, exposed)| assert_eq!(is_exposed(*mode, 0, 1000), *exposed, "{mode:o}"));
+        for (owner, own) in [(1000, 1000), (0, 0), (1000, 0), (1001, 1000)] {
+            assert!(is_exposed(0o440, owner, own), "{owner} {own}");
+            assert!(!is_exposed(0o600, owner, own), "{owner} {own}");
+        }
+    }
 
     #[test]
     fn seals_tell_lists_apart_that_join_to_the_same_bytes() {

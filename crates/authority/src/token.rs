@@ -25,6 +25,7 @@ use keygate_model::{
 mod automation;
 mod create;
 mod import;
+mod living;
 mod read;
 mod sudo;
 
@@ -33,6 +34,8 @@ pub(crate) use automation::{convert, find_living_of};
 pub(crate) use create::refuse;
 pub use create::{Idempotency, Order};
 pub use import::{Import, ImportOwner, ImportedSecret};
+use living::living_automation;
+pub(crate) use living::living_of;
 
 /// A token as it is kept. The secret is not.
 #[derive(Clone, Debug)]
@@ -385,27 +388,6 @@ pub(crate) fn note_revoked(
     row.touch(write, nth);
     row.save(write)?;
     Ok((row.customer, row.destroyed(Some(by))))
-}
-
-/// How many living tokens a person has: revoked and expired ones do not count (CONTRACT §1).
-pub(crate) fn living_of(write: &Write<'_>, user: UserId) -> Result<i64, Fault> {
-    let mut select = write.db().prepare_cached(&format!(
-        "SELECT count(*) FROM tokens t WHERE user_id = $1 AND revoked_at = $2 AND expires_at > $3 AND {}",
-        mass_revoke::spares("t")
-    ))?;
-    let living = params![user.to_bytes(), NEVER, write.origin().now.micros()];
-    Ok(select.query_row(living, |row| row.get(0))?)
-}
-
-/// How many living automation tokens a customer has.
-fn living_automation(write: &Write<'_>, customer: CustomerId) -> Result<i64, Fault> {
-    let mut select = write.db().prepare_cached(&format!(
-        "SELECT count(*) FROM tokens t WHERE customer_id = $1 AND user_id IS NULL AND revoked_at = $2
-         AND expires_at > $3 AND {}",
-        mass_revoke::spares("t")
-    ))?;
-    let living = params![customer.to_bytes(), NEVER, write.origin().now.micros()];
-    Ok(select.query_row(living, |row| row.get(0))?)
 }
 
 /// The role of a living automation token.

@@ -220,6 +220,11 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
     }
 
+    /// Whether there is a thread that writes. One that waits, however long, is one.
+    pub(crate) fn is_there(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Makes a change. Returns when it is on the disk and known to the gates of this process; after a while without an
     /// outcome, with what is known by then: nothing was done where it had not begun, else nobody can tell yet. `things` is
     /// how many things it is about, beside the one that every change is about.

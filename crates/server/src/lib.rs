@@ -28,4 +28,5 @@ mod request_id;
 pub mod router;
 pub mod serve;
 mod stranded;
+mod systemd;
 pub mod ways;

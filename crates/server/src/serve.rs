@@ -28,6 +28,7 @@ use crate::{
     metrics::Protocol,
     patience::Patience,
     router::router,
+    systemd,
     ways::{self, Doorway, Peer, Way, envoy_grpc},
 };
 
@@ -271,5 +272,6 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        systemd::stopping();
     })
 }

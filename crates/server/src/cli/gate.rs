@@ -9,7 +9,7 @@ use keygate_gate::{
     follow::{Follower, Settings, Source},
     lease::{Lease, uptime},
 };
-use keygate_model::{Span, token::Brand};
+use keygate_model::{Networks, Span, token::Brand};
 use zeroize::Zeroizing;
 
 use super::serve::{grouped, listen, listen_at};
@@ -19,6 +19,7 @@ use crate::{
     front::Front,
     post::{Kept, Post},
     serve::{self, Listener},
+    systemd::{self, State},
     ways::{Doorway, loopback},
 };
 
@@ -41,6 +42,9 @@ pub(super) struct GateCommand {
     /// several times
     #[arg(long = "way", value_name = "KIND=ADDRESS")]
     ways: Vec<WayLine>,
+    /// Proxies whose questions are answered at the ways in: networks, with commas between [default: this machine]
+    #[arg(long, env = "KEYGATE_TRUSTED_PROXIES", value_name = "NETWORKS", value_parser = Networks::parse)]
+    trusted_proxies: Option<Networks>,
     /// Serve /livez, /readyz, /metrics and /verify here
     #[arg(long, env = "KEYGATE_LISTEN", value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -90,6 +94,7 @@ impl GateCommand {
                 tracing::info!(address = listener.address(), way = way.name(), path = way.path(), "a way in");
             }
         }
+        systemd::serving(State::of_gate_when_asked(&post));
         post.serve(doorways, stop).await;
         tracing::info!("stopped");
         Ok(())
@@ -100,7 +105,8 @@ impl GateCommand {
         if let Some(at) = self.listen {
             doorways.push((Listener::from(listen(at).await?), Doorway::api(loopback())));
         }
-        for (at, doorway) in grouped(&self.ways)? {
+        let trusted = |way: &WayLine| WayLine { trusted: self.trusted_proxies.clone(), ..way.clone() };
+        for (at, doorway) in grouped(&self.ways.iter().map(trusted).collect::<Vec<_>>())? {
             doorways.push((listen_at(at).await?, doorway));
         }
         if let Some(at) = &self.admin {

@@ -23,6 +23,7 @@ use crate::{
     proxy::{self, Timeouts, Upstream},
     quota::Limits,
     serve,
+    systemd::{self, State},
     ways::{
         Doorway, Way, identity,
         question::{self, Outcome, Target},
@@ -87,6 +88,7 @@ impl Proxy {
         tracing::info!(%address, upstream = self.upstream, tokens, "Keygate stands before the upstream");
         app.metrics.serves(Protocol::Way(Way::Proxy));
         let watching = watching(self.admin.clone(), Arc::clone(&app)).await?;
+        systemd::serving(State::when_asked(&app));
         let guarding = Arc::clone(&app);
         let guard = move |parts: &mut Parts, client: SocketAddr| admit(&guarding, parts, client);
         tokio::select! {

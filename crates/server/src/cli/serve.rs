@@ -19,6 +19,7 @@ use crate::{
     edge::{Clock, Rng},
     outbox::Outbox,
     serve::{self, Listener},
+    systemd::{self, State},
     ways::{Doorway, loopback},
 };
 
@@ -89,6 +90,7 @@ impl Serve {
                 tracing::info!(address = listener.address(), way = way.name(), path = way.path(), "a way in");
             }
         }
+        systemd::serving(State::when_asked(&app));
         serve::serve(doorways, Arc::clone(&app), stop).await;
         tracing::info!("stopped; everything acknowledged is on the disk");
         #[cfg(feature = "otel")]

@@ -5,7 +5,7 @@ use std::{
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -81,7 +81,7 @@ struct Told {
 }
 
 /// Makes tokens and revokes every other one, until it is told to stop.
-fn write(address: std::net::SocketAddr, stop: &AtomicBool) -> Told {
+fn write(address: std::net::SocketAddr, stop: &AtomicBool, revoked: &AtomicUsize) -> Told {
     let mut told = Told::default();
     while !stop.load(Ordering::Relaxed) {
         let body = json!({ "username": LOGIN, "password": PASSWORD, "name": "t", "scope": "purge_select" });
@@ -96,7 +96,10 @@ fn write(address: std::net::SocketAddr, stop: &AtomicBool) -> Told {
         let secret = made["access_token"].as_str().expect("a secret").to_owned();
         let gone = crate::process::send(address, "DELETE", "/tokens/self", &[("Fastly-Key", &secret)], "");
         match gone.map(|answer| answer.status) {
-            Some(204) => told.revoked.push(secret),
+            Some(204) => {
+                told.revoked.push(secret);
+                revoked.fetch_add(1, Ordering::Relaxed);
+            }
             // It may be revoked or not: nobody was told.
             _ => told.refused += 1,
         }
@@ -109,6 +112,15 @@ fn write(address: std::net::SocketAddr, stop: &AtomicBool) -> Told {
         }
     }
     told
+}
+
+/// Waits until so many revokes are acknowledged.
+fn until(revoked: &AtomicUsize, count: usize) {
+    let watch = Stopwatch::start();
+    while revoked.load(Ordering::Relaxed) < count {
+        assert!(watch.elapsed() < OUTAGE_MAX, "the writers do not get on");
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn status(node: &Server, secret: &str) -> u16 {
@@ -131,7 +143,13 @@ fn primary_and_standby() -> (Machines, Home, String) {
     home.run(&["migrate", "--db", &owner, "--serve-role", "keygate"], "");
     machines.run("standby", "b", &[&machines.of("a").display().to_string()]);
     machines.wants_a_standby("a");
-    let made = home.run(&[&["customer", "create", "--name", "Ada's"][..], &there].concat(), "");
+    person(&home, &there);
+    (machines, home, db)
+}
+
+/// Makes the person whose tokens are made and revoked, and lets them make as many as they like.
+pub(crate) fn person(home: &Home, there: &[&str]) {
+    let made = home.run(&[&["customer", "create", "--name", "Ada's"][..], there].concat(), "");
     let whose = [
         "user",
         "create",
@@ -142,17 +160,16 @@ fn primary_and_standby() -> (Machines, Home, String) {
         "--name",
         "Ada",
     ];
-    home.run(&[&whose[..], &["--role", "superuser", "--password-stdin"], &there].concat(), PASSWORD);
+    home.run(&[&whose[..], &["--role", "superuser", "--password-stdin"], there].concat(), PASSWORD);
     std::fs::write(
         home.path().join("keygate.toml"),
         "[login]\nfailures_burst = 100000\n[quota]\nper_person = 1000000\n",
     )
     .expect("settings");
-    (machines, home, db)
 }
 
 /// The arguments that name the database.
-fn on(db: &str) -> [&str; 4] {
+pub(crate) fn on(db: &str) -> [&str; 4] {
     ["--db", db, "--key-file", "keygate.key"]
 }
 
@@ -161,41 +178,51 @@ fn a_lost_primary_loses_nothing_that_was_acknowledged() {
     let (machines, home, db) = primary_and_standby();
     let there = on(&db);
     let nodes = [home.serve_with(&there), home.serve_with(&there)];
-    let stop = Arc::new(AtomicBool::new(false));
+    let figures = lost_under_load(&nodes, || {
+        machines.run("crash", "a", &[]);
+        machines.run("promote", "b", &[]);
+        machines.run("standby", "c", &[&machines.of("b").display().to_string()]);
+        machines.wants_a_standby("b");
+    });
+    eprintln!("{figures}");
+    let verified = home.run(&[&["audit", "verify"][..], &there].concat(), "");
+    assert_eq!(verified["ok"], true, "{verified}");
+}
+
+/// Writes at both nodes while the primary is lost and another found, and looks for all that was acknowledged.
+/// Tells the figures.
+pub(crate) fn lost_under_load(nodes: &[Server; 2], lose: impl FnOnce()) -> String {
+    let (stop, revoked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let writers: Vec<_> = (0..WRITERS)
         .map(|nth| {
-            let (address, stop) = (nodes[nth % 2].address, Arc::clone(&stop));
-            thread::spawn(move || write(address, &stop))
+            let (address, stop, revoked) = (nodes[nth % 2].address, Arc::clone(&stop), Arc::clone(&revoked));
+            thread::spawn(move || write(address, &stop, &revoked))
         })
         .collect();
-    thread::sleep(Duration::from_secs(3));
-    machines.run("crash", "a", &[]);
+    until(&revoked, 20);
     let watch = Stopwatch::start();
-    machines.run("promote", "b", &[]);
-    machines.run("standby", "c", &[&machines.of("b").display().to_string()]);
-    machines.wants_a_standby("b");
+    lose();
     while !nodes.iter().all(is_ready) {
         assert!(watch.elapsed() < OUTAGE_MAX, "the nodes do not find the new primary");
         thread::sleep(Duration::from_millis(200));
     }
     let outage = watch.elapsed();
-    thread::sleep(Duration::from_secs(3));
+    until(&revoked, revoked.load(Ordering::Relaxed) + 10);
     stop.store(true, Ordering::Relaxed);
     let told: Vec<Told> = writers.into_iter().map(|writer| writer.join().expect("a writer")).collect();
     let (living, revoked): (usize, usize) =
         (told.iter().map(|told| told.living.len()).sum(), told.iter().map(|told| told.revoked.len()).sum());
     let refused: usize = told.iter().map(|told| told.refused).sum();
-    eprintln!(
+    let figures = format!(
         "{living} living, {revoked} revoked, {refused} refused; without a primary for {outage:.1?} at {:?}",
         now()
     );
-    assert!(living > 0 && revoked > 20 && refused > 0, "{living} {revoked} {refused}: nothing was tried");
-    for node in &nodes {
+    assert!(living > 0 && revoked > 20 && refused > 0, "{figures}: nothing was tried");
+    for node in nodes {
         for told in &told {
             told.revoked.iter().for_each(|secret| assert_eq!(status(node, secret), 401, "a revoke was lost"));
             told.living.iter().for_each(|secret| assert_eq!(status(node, secret), 200, "a token was lost"));
         }
     }
-    let verified = home.run(&[&["audit", "verify"][..], &there].concat(), "");
-    assert_eq!(verified["ok"], true, "{verified}");
+    figures
 }

@@ -106,3 +106,14 @@ fn a_gate_whose_token_is_revoked_hears_nothing_more() {
     let page = gate.send("GET", "/metrics", &[], "").body;
     assert!(page.contains("keygate_follow_connected 0") && !page.contains("why=\"refused\"} 0"), "{page}");
 }
+
+/// A gate of a proxy elsewhere answers that one, and not whoever else can connect.
+#[test]
+fn a_gate_answers_only_the_proxies_that_it_trusts() {
+    let house = House::new();
+    let (gate_token, token) = (house.gate_token(&house.operator), house.token(&house.tenant, "shop:read"));
+    let near = house.gate(&[house.url()], &gate_token, &["--trusted-proxies", "192.0.2.0/24,127.0.0.0/8"]);
+    let far = house.gate(&[house.url()], &gate_token, &["--trusted-proxies", "192.0.2.0/24"]);
+    until(&near, &token, 200);
+    until(&far, &token, 403);
+}

@@ -8,6 +8,7 @@ mod gates;
 mod house;
 mod kept;
 mod mass_revoke;
+mod patroni;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
 mod process;

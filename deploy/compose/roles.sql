@@ -1,0 +1,2 @@
+-- The role that serves owns nothing; keygate migrate says what it may do.
+CREATE ROLE keygate LOGIN;
