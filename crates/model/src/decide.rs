@@ -148,6 +148,8 @@ pub enum Deny {
     ConflictingHeaders,
     /// Whoever says what was asked for is no proxy of ours.
     UntrustedProxy,
+    /// What whoever decides must have applied cannot be read.
+    PositionInvalid,
 }
 
 impl Deny {
@@ -190,6 +192,7 @@ impl Deny {
             Self::MethodOverride => "method_override_refused",
             Self::ConflictingHeaders => "conflicting_forward_headers",
             Self::UntrustedProxy => "untrusted_proxy",
+            Self::PositionInvalid => "position_invalid",
         }
     }
 }
@@ -209,6 +212,8 @@ pub enum Unsure {
     Unsupported,
     /// The policy of an API wants a signed identity, and whoever would sign it does not know under which URL.
     IssuerMissing,
+    /// The replica has not applied what whoever asks wants to be decided by.
+    Behind,
 }
 
 impl Unsure {
@@ -222,6 +227,7 @@ impl Unsure {
             Self::ProxyMisconfigured => "proxy_misconfigured",
             Self::Unsupported => "record_unsupported",
             Self::IssuerMissing => "public_url_missing",
+            Self::Behind => "position_not_applied",
         }
     }
 }

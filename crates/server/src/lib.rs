@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod app;
+mod behind;
 mod body;
 mod caller;
 pub mod cli;

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderValue, Response, header, request::Parts},
 };
 use clap::Args;
+use futures_util::FutureExt as _;
 use keygate_model::{Networks, token::Brand};
 
 use super::{
@@ -79,8 +80,9 @@ impl Proxy {
 
     async fn serve(self) -> anyhow::Result<()> {
         let stop = serve::stop_signal()?;
-        let proxy = self.proxy()?;
-        let app = self.app()?;
+        let (mut proxy, app) = (self.proxy()?, self.app()?);
+        let front = Arc::clone(&app.front);
+        proxy.pause = Some(Arc::new(move |headers| Some(front.catching_up(headers)?.boxed())));
         let listener = listen(self.listen).await?;
         let (tokens, _) = app.gate.size();
         let address = listener.local_addr()?;

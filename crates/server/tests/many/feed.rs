@@ -16,7 +16,7 @@ use keygate_gate::{
     lease::{Lease, uptime},
 };
 use keygate_model::{
-    Ask, Host, Method, Path, Policy, Span, Verdict,
+    Ask, Host, Method, Path, Policy, Position, Span, Verdict,
     policy::OWN_POLICY,
     token::{Brand, Foreign, Presented},
 };
@@ -98,6 +98,7 @@ pub(crate) fn verdict(gate: &Gate, token: &Token) -> Verdict {
         method: Method::Get,
         path: Path::new("/orders/17"),
         secret: Ok(Presented::parse(token.secret.as_bytes(), &Brand::default(), Foreign::Refused).unwrap()),
+        at_least: Position(0),
     };
     gate.authorize(&ask, Client { ip: None, user_agent: "test" }, now())
 }

@@ -81,6 +81,14 @@ impl House {
         Token::of(&self.post("/tokens", &[], &body).json())
     }
 
+    /// The same, and the position that whoever decides about it must have applied.
+    pub(crate) fn token_at(&self, of: &Customer, scope: &str) -> (Token, String) {
+        let body = json!({ "username": of.login, "password": PASSWORD, "name": scope, "scope": scope });
+        let made = self.post("/tokens", &[], &body);
+        let position = made.head.lines().find_map(|line| line.strip_prefix("keygate-position: "));
+        (Token::of(&made.json()), position.unwrap().trim().to_owned())
+    }
+
     /// A token for a gate.
     pub(crate) fn gate_token(&self, of: &Customer) -> Token {
         let person = self.token(of, "global feed");
