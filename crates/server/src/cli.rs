@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod event;
 mod explain;
+mod follow;
 mod gate;
 mod import;
 mod login;
@@ -58,7 +59,9 @@ enum Command {
     Serve(serve::Serve),
     /// Stand before an API: a reverse proxy with the gate inside
     #[command(
-        after_help = "Example:\n  keygate proxy --upstream http://127.0.0.1:3000 --listen 0.0.0.0:8000"
+        after_help = "Examples:\n  keygate proxy --upstream http://127.0.0.1:3000 --listen 0.0.0.0:8000\n  \
+                            keygate proxy --upstream http://127.0.0.1:3000 --follow https://keygate.example \\\n    \
+                            --token-file gate.token"
     )]
     Proxy(proxy::Proxy),
     /// Decide without a database, following a node: every way in of serve

@@ -59,14 +59,26 @@ impl Post {
         let ending = async {
             tokio::select! {
                 () = stop => {}
-                () = self.follower.follow() => {}
-                () = self.keep_dropping_marks() => {}
-                () = self.keep_keeping() => {}
+                () = self.keep_following() => {}
             }
             self.front.begin_to_stop();
         };
-        serve_front(doorways, Arc::clone(&self.front), (self.api(), self.admin()), ending).await;
+        self.answer(doorways, ending).await;
         self.keep().await;
+    }
+
+    /// Follows, for as long as it is polled.
+    pub(crate) async fn keep_following(&self) {
+        tokio::join!(self.follower.follow(), self.keep_dropping_marks(), self.keep_keeping());
+    }
+
+    /// Answers there until `ending` is done.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        doorways: Vec<(Listener, Doorway)>,
+        ending: impl Future<Output = ()>,
+    ) {
+        serve_front(doorways, Arc::clone(&self.front), (self.api(), self.admin()), ending).await;
     }
 
     /// Takes up what was kept, before anything is followed.
@@ -104,7 +116,7 @@ impl Post {
     }
 
     /// Keeps what is known, if it is known where to go on from it.
-    async fn keep(&self) {
+    pub(crate) async fn keep(&self) {
         let Some(state) = self.state.clone() else { return };
         let (gate, now) = (Arc::clone(&self.front.gate), self.front.clock.now());
         let (high, place) = (self.follower.high(), self.follower.place().filter(|_| gate.is_open()));
