@@ -15,10 +15,11 @@ pub use self::postgres::{Address, Role, Schema};
 pub(crate) use self::value::{Bind, Column, NONE, Params, Value, params};
 
 /// Each migration, in order. Never edit one after a release.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_policies.sql"),
     include_str!("../migrations/0003_nodes.sql"),
+    include_str!("../migrations/0004_gates.sql"),
 ];
 
 /// Every table that holds the record, those that others refer to first.

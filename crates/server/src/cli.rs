@@ -11,6 +11,7 @@ mod event;
 mod explain;
 mod follow;
 mod gate;
+mod gates;
 mod import;
 mod login;
 mod manual;
@@ -40,7 +41,7 @@ use crate::{
 #[derive(Parser)]
 #[command(name = "keygate", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "customer, user, service, policy and audit are for the operator and work on the database (--db).\n\
+    after_help = "customer, user, service, policy, audit and gates are for the operator and work on the database (--db).\n\
                         login, logout, whoami, token, automation-token, event and explain ask a running server (--url)."
 )]
 pub struct Cli {
@@ -70,6 +71,9 @@ enum Command {
                             --way nginx=127.0.0.1:8081"
     )]
     Gate(gate::GateCommand),
+    /// The gates that follow: where each is, when it was heard, how long its lease lasts
+    #[command(after_help = "Example:\n  keygate gates --db sqlite:keygate.db")]
+    Gates(gates::Gates),
     /// Customers: the organisations that everything belongs to
     #[command(subcommand)]
     Customer(customer::Command),
@@ -215,6 +219,7 @@ impl Command {
             Self::Serve(serve) => serve.run(),
             Self::Proxy(proxy) => proxy.run(),
             Self::Gate(gate) => gate.run(),
+            Self::Gates(gates) => gates.run(),
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),

@@ -8,6 +8,7 @@ mod customer;
 mod event;
 mod factor;
 mod feed;
+mod gates;
 mod house;
 mod import;
 mod invitation;

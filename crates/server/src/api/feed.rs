@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{RawQuery, State},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
 use keygate_model::{
@@ -26,6 +26,9 @@ use crate::{
 /// How long the name of a gate may be, in bytes.
 const NAME_LEN_MAX: usize = 64;
 
+/// How long its version may be.
+const VERSION_LEN_MAX: usize = 32;
+
 /// Everything there is and what changes, for as long as the gate reads and may.
 pub(crate) async fn follow(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply<Response> {
     let resume = resume(query.as_deref().unwrap_or_default())?;
@@ -34,7 +37,12 @@ pub(crate) async fn follow(State(app): Ap, caller: Caller, RawQuery(query): RawQ
 }
 
 /// Renews the lease of a gate.
-pub(crate) async fn renew(State(app): Ap, caller: Caller, fields: Fields) -> Reply<Json<Renewed>> {
+pub(crate) async fn renew(
+    State(app): Ap,
+    caller: Caller,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Reply<Json<Renewed>> {
     fields.only(&["session", "name", "nonce", "epoch", "applied"])?;
     let bad = |why: &str| Problem::bad_request("field_invalid", why.to_owned());
     let name = fields
@@ -53,7 +61,14 @@ pub(crate) async fn renew(State(app): Ap, caller: Caller, fields: Fields) -> Rep
         epoch: Epoch(whole("epoch").ok_or_else(|| bad("The field 'epoch' is a number"))?.unsigned_abs()),
         applied: Position(whole("applied").ok_or_else(|| bad("The field 'applied' is a position"))?),
     };
-    lease::renew(&app, &caller, heartbeat, name).await.map(Json)
+    lease::renew(&app, &caller, heartbeat, (name, version(&headers))).await.map(Json)
+}
+
+/// What a gate says that it is, if it is one of ours.
+fn version(headers: &HeaderMap) -> String {
+    let said = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let version = said.and_then(|said| said.strip_prefix("keygate-gate/"));
+    version.filter(|version| version.len() <= VERSION_LEN_MAX).unwrap_or_default().to_owned()
 }
 
 /// From where to go on: all of it, or nothing.

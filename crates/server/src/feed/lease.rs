@@ -1,6 +1,6 @@
 //! Leases of gates elsewhere.
 
-use keygate_authority::Fault;
+use keygate_authority::{Fault, gates::About};
 use keygate_model::enforce::{Heartbeat, Session};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -23,13 +23,16 @@ pub(crate) async fn renew(
     app: &App,
     caller: &Caller,
     heartbeat: Heartbeat,
-    name: String,
+    (name, version): (String, String),
 ) -> Result<Renewed, Problem> {
     if heartbeat.epoch.0 != super::EPOCH {
         return Err(Problem::epoch_regression());
     }
     let session = spoken_for(caller, heartbeat.session)?;
-    let echo = app.enforcer.heard(app, Heartbeat { session, ..heartbeat }, name).await?;
+    let customer = caller.permit.customer();
+    let everybody = app.feed.view(customer) == super::View::All;
+    let about = About { customer: Some(customer), everybody, version, heard_at: app.clock.now() };
+    let echo = app.enforcer.heard(app, Heartbeat { session, ..heartbeat }, name, about).await?;
     Ok(Renewed {
         nonce: format!("{:032x}", echo.nonce.0),
         position: echo.position.0,

@@ -167,6 +167,8 @@ fn write_feed(app: &App, page: &mut Writer) {
     page.measure("keygate_feed_followers", "Gates that follow this node.", app.feed.followers());
     let help = "Runs of gates whose lease may last, as this node knows.";
     page.measure("keygate_gates_live", help, app.enforcer.live() as u64);
+    let help = "Events that the slowest of them has not said that it has applied.";
+    page.measure("keygate_gates_lag_events", help, app.enforcer.lag(app));
     let help = "Followers that were cut because they read slower than things changed.";
     page.count("keygate_feed_cut_total", help, app.feed.cut());
 }

@@ -7,6 +7,7 @@ mod feed;
 mod gates;
 mod house;
 mod kept;
+mod listed;
 mod min_position;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
