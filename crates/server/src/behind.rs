@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
 use keygate_gate::http::at_least;
-use keygate_model::Position;
+use keygate_model::{Deny, Position};
 use tokio::{sync::Semaphore, time::timeout};
 
 use crate::front::Front;
@@ -26,6 +26,18 @@ impl Default for Bench {
 }
 
 impl Front {
+    /// The position that a request demands, once it has waited for it.
+    ///
+    /// # Errors
+    /// What it demands cannot be read.
+    pub(crate) async fn at_least(self: &Arc<Self>, headers: &HeaderMap) -> Result<Position, Deny> {
+        let at_least = at_least(headers)?;
+        if let Some(caught_up) = self.catching_up(headers) {
+            caught_up.await;
+        }
+        Ok(at_least)
+    }
+
     /// What a check with these headers waits for before it is put. None: nothing; what they say that cannot be read is
     /// refused when it is put.
     pub(crate) fn catching_up(

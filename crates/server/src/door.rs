@@ -13,7 +13,7 @@ use axum::{
 use keygate_authority::Origin;
 use keygate_gate::{
     Client,
-    http::{at_least, credential, holds_secret, overrides_method, user_agent},
+    http::{credential, holds_secret, overrides_method, user_agent},
 };
 use keygate_model::{
     Action, Actor, Ask, Deny, Digest, Method, Path, Timestamp, Verdict,
@@ -147,13 +147,9 @@ async fn admit(
             Presented::parse(secret, &app.brand, foreign).map_err(|why| refuse(Deny::Malformed(why)))?
         }
     };
-    let at_least = at_least(&parts.headers).map_err(refuse)?;
-    if let Some(caught_up) = app.front.catching_up(&parts.headers) {
-        caught_up.await;
-    }
+    let at_least = app.front.at_least(&parts.headers).await.map_err(refuse)?;
     let digest = secret.digest();
-    let user_agent = user_agent(&parts.headers, &app.brand);
-    let client = Client { ip: client_ip(parts), user_agent };
+    let client = Client { ip: client_ip(parts), user_agent: user_agent(&parts.headers, &app.brand) };
     let ask = Ask { host: None, method, path, secret: Ok(secret), at_least };
     let watch = Stopwatch::start();
     let verdict = app.gate.authorize(&ask, client, origin.now);

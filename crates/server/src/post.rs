@@ -14,7 +14,7 @@ use axum::{
 use keygate_gate::{
     Client, Decided, Identity,
     follow::Follower,
-    http::{at_least, credential, user_agent},
+    http::{credential, user_agent},
 };
 use keygate_model::{Actor, Ask, Expiry, Method, Path, Verdict, token::Presented};
 use serde_json::{Value, json};
@@ -202,15 +202,13 @@ async fn verify(
     Extension(ClientIp(ip)): Extension<ClientIp>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    if let Some(caught_up) = post.front.catching_up(&headers) {
-        caught_up.await;
-    }
+    let at_least = post.front.at_least(&headers).await;
     let Front { gate, brand, clock, .. } = &*post.front;
     let refused = |deny| Problem::denied(deny, &gate.policy());
     let secret = credential(&headers).map_err(refused)?;
     let secret = Presented::parse(secret, brand, gate.foreign())
         .map_err(|why| refused(keygate_model::Deny::Malformed(why)))?;
-    let at_least = at_least(&headers).map_err(refused)?;
+    let at_least = at_least.map_err(refused)?;
     let ask =
         Ask { host: None, method: Method::Get, path: Path::new("/verify"), secret: Ok(secret), at_least };
     let client = Client { ip, user_agent: user_agent(&headers, brand) };

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use keygate_authority::gates::{About, Beat};
 use keygate_model::{
     CustomerId, Position, Span,
@@ -13,11 +11,11 @@ fn beat(session: u128, nonce: u128, customer: Option<CustomerId>) -> Beat {
         session: Session(session),
         epoch: Epoch(1),
         nonce: Nonce(nonce),
-        applied: Position(i64::try_from(nonce).unwrap()),
+        applied: Position(nonce as i64),
     };
     let about =
         About { customer, everybody: customer.is_none(), version: "0.1.0".to_owned(), heard_at: noon() };
-    let granted = Span::of(Duration::from_secs(30)).unwrap();
+    let granted = Span::seconds::<30>();
     Beat { heartbeat, name: format!("gate {session}"), granted, about }
 }
 
