@@ -22,6 +22,7 @@ use keygate_model::{
 };
 
 mod automation;
+mod canary;
 mod create;
 mod import;
 mod read;

@@ -75,6 +75,11 @@ impl Enforcer {
         self.book().live(uptime())
     }
 
+    /// How long a gate's lease is, where no policy tolerates more.
+    pub(crate) fn lease(&self) -> Span {
+        self.lease
+    }
+
     /// How many events the slowest of them has not said that it has applied.
     pub(crate) fn lag(&self, app: &App) -> i64 {
         self.book().slowest(uptime()).map_or(0, |slowest| (app.gate.position().0 - slowest.0).max(0))

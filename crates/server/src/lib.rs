@@ -5,6 +5,7 @@ pub mod app;
 mod behind;
 mod body;
 mod caller;
+pub mod canary;
 pub mod cli;
 pub mod config;
 mod door;

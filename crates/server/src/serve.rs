@@ -71,6 +71,7 @@ pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl
             () = app.keep_flushing() => {}
             () = app.keep_beating() => {}
             () = app.feed.keep_beating(&app) => {}
+            () = app.canary.keep_singing(&app, app.feed.canary()) => {}
         }
         app.begin_to_stop();
     };

@@ -4,6 +4,7 @@
 mod ask;
 mod authorization;
 mod automation;
+mod canary;
 mod customer;
 mod event;
 mod factor;

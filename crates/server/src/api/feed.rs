@@ -6,8 +6,9 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
+use data_encoding::HEXLOWER;
 use keygate_model::{
-    Position,
+    Digest, Position,
     enforce::{Epoch, Heartbeat, Nonce, Session},
 };
 
@@ -43,7 +44,7 @@ pub(crate) async fn renew(
     headers: HeaderMap,
     fields: Fields,
 ) -> Reply<Json<Renewed>> {
-    fields.only(&["session", "name", "nonce", "epoch", "applied"])?;
+    fields.only(&["session", "name", "nonce", "epoch", "applied", "canary", "canary_allowed"])?;
     let bad = |why: &str| Problem::bad_request("field_invalid", why.to_owned());
     let name = fields
         .text("name")?
@@ -61,7 +62,21 @@ pub(crate) async fn renew(
         epoch: Epoch(whole("epoch").ok_or_else(|| bad("The field 'epoch' is a number"))?.unsigned_abs()),
         applied: Position(whole("applied").ok_or_else(|| bad("The field 'applied' is a position"))?),
     };
-    lease::renew(&app, &caller, heartbeat, (name, version(&headers))).await.map(Json)
+    let decided = decided(&fields)?;
+    lease::renew(&app, &caller, heartbeat, (name, version(&headers)), decided).await.map(Json)
+}
+
+/// What the gate has decided about a canary, if it was asked.
+fn decided(fields: &Fields) -> Result<Option<(Digest, bool)>, Problem> {
+    let Some(text) = fields.text("canary")? else { return Ok(None) };
+    let digest = HEXLOWER.decode(text.as_bytes()).ok().and_then(|digest| digest.try_into().ok());
+    match (digest, fields.raw("canary_allowed").and_then(serde_json::Value::as_bool)) {
+        (Some(digest), Some(allowed)) => Ok(Some((Digest::from_bytes(digest), allowed))),
+        _ => Err(Problem::bad_request(
+            "field_invalid",
+            "canary is 64 hexadecimal digits, and canary_allowed a boolean",
+        )),
+    }
 }
 
 /// What a gate says that it is, if it is one of ours.

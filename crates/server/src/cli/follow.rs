@@ -61,6 +61,7 @@ impl Follow {
             token,
             name: self.name.clone().unwrap_or_else(machine),
             clock: Box::new(move || watch.elapsed()),
+            now: Box::new(|| Clock::System.now()),
             // Without entropy two gates wait equally long, and a nonce is one that the node has seen.
             chance: Box::new(|| Rng::System.bytes().map_or(0, u128::from_be_bytes)),
             on_heartbeat: Box::new(|_| {}),

@@ -58,6 +58,7 @@ impl Following {
             token: token.secret.clone().into(),
             name: "test".to_owned(),
             clock: Box::new(move || watch.elapsed()),
+            now: Box::new(now),
             chance: Box::new(drawn),
             on_heartbeat: Box::new(move |_| {
                 counted.fetch_add(1, Ordering::Relaxed);
