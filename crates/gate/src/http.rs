@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use keygate_model::{
     Ask, Deny, Host, Method, Path, Position,
     token::{Brand, Presented, is_like_ours},
@@ -27,7 +27,7 @@ pub struct Target<'a> {
 }
 
 /// Names the position that whoever decides must have applied.
-const MIN_POSITION: &str = "keygate-min-position";
+const MIN_POSITION: HeaderName = HeaderName::from_static("keygate-min-position");
 
 /// Digits of a position at most: as many nines are one still.
 const DIGITS_MAX: usize = 18;
@@ -67,7 +67,7 @@ pub fn ask<'a>(
 /// # Errors
 /// [`Deny::PositionInvalid`].
 pub fn at_least(headers: &HeaderMap) -> Result<Position, Deny> {
-    let mut said = headers.get_all(MIN_POSITION).iter();
+    let mut said = headers.get_all(&MIN_POSITION).iter();
     let Some(value) = said.next() else { return Ok(Position(0)) };
     let digits = value.as_bytes();
     let is_number = (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
