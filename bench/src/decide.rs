@@ -115,7 +115,10 @@ pub fn protected() -> anyhow::Result<Row> {
             let secret = Presented::parse(secret, &brand, Foreign::Refused)?;
             let host = Some(Host::parse("api.bench")?);
             let path = Path::new(&paths[at]);
-            is_allowed(&gate, &Ask { host, method: Method::Post, path, secret: Ok(secret) })
+            is_allowed(
+                &gate,
+                &Ask { host, method: Method::Post, path, secret: Ok(secret), at_least: Position(0) },
+            )
         })?);
     }
     let (decide, sha) = (median(decide), median(sha));
@@ -203,7 +206,13 @@ const READS: u32 = 1_000_000;
 
 fn allowed(gate: &Gate, brand: &Brand, path: &str, secret: &[u8]) -> anyhow::Result<()> {
     let secret = Presented::parse(secret, brand, Foreign::Refused)?;
-    let ask = Ask { host: None, method: Method::Post, path: Path::new(path), secret: Ok(secret) };
+    let ask = Ask {
+        host: None,
+        method: Method::Post,
+        path: Path::new(path),
+        secret: Ok(secret),
+        at_least: Position(0),
+    };
     is_allowed(gate, &ask)
 }
 

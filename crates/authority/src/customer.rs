@@ -96,21 +96,7 @@ impl Authority {
                 Ok(_) => return Err(Fault::Taken { noun: "customer", what: id.to_string() }),
                 Err(fault) => return Err(fault),
             }
-            let now = write.origin().now;
-            let position = write.position_of(0);
-            let row = Row {
-                id,
-                name,
-                state: CustomerState::Active,
-                settings: Settings::default(),
-                profile: BTreeMap::new(),
-                contacts: Vec::new(),
-                created_at: now,
-                updated_at: now,
-                position,
-            };
-            row.save(&mut write)?;
-            let event = Event::CustomerCreate { customer: id, name: row.name.clone() };
+            let (row, event) = make(&mut write, id, name)?;
             write.commit(&event, row)
         })
         .await
@@ -162,6 +148,25 @@ impl Authority {
     pub async fn customer(&self, id: CustomerId) -> Result<Row, Fault> {
         self.read(move |db, keys| row::find(db, keys, id)).await
     }
+}
+
+/// A new customer, as the first thing of a change.
+pub(crate) fn make(write: &mut Write<'_>, id: CustomerId, name: String) -> Result<(Row, Event), Fault> {
+    let now = write.origin().now;
+    let row = Row {
+        id,
+        name,
+        state: CustomerState::Active,
+        settings: Settings::default(),
+        profile: BTreeMap::new(),
+        contacts: Vec::new(),
+        created_at: now,
+        updated_at: now,
+        position: write.position_of(0),
+    };
+    row.save(write)?;
+    let event = Event::CustomerCreate { customer: id, name: row.name.clone() };
+    Ok((row, event))
 }
 
 impl Row {

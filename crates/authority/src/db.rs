@@ -15,11 +15,12 @@ pub use self::postgres::{Address, Role, Schema};
 pub(crate) use self::value::{Bind, Column, NONE, Params, Value, params};
 
 /// Each migration, in order. Never edit one after a release.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("../migrations/0001_first.sql"),
     include_str!("../migrations/0002_policies.sql"),
     include_str!("../migrations/0003_nodes.sql"),
     include_str!("../migrations/0004_mass_revokes.sql"),
+    include_str!("../migrations/0005_gates.sql"),
 ];
 
 /// Every table that holds the record, those that others refer to first.

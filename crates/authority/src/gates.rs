@@ -2,12 +2,13 @@
 //! whether a change is enforced reads those of all nodes.
 
 use keygate_model::{
-    Position, Span,
+    CustomerId, Position, Span, Timestamp,
     enforce::{Epoch, Heartbeat, Nonce, Session},
 };
 
 use crate::{
     authority::Authority,
+    chain::Head,
     db::{Connection, NONE, params},
     fault::Fault,
 };
@@ -21,6 +22,21 @@ pub struct Beat {
     pub name: String,
     /// For how long at most it may let anybody in by the echo.
     pub granted: Span,
+    /// What people are told of it.
+    pub about: About,
+}
+
+/// What people are told of a gate. Nothing is decided by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// Whose token it shows. None: it is a process of the operator's, on the database itself.
+    pub customer: Option<CustomerId>,
+    /// Whether it is told of all customers.
+    pub everybody: bool,
+    /// Its version, if it said one.
+    pub version: String,
+    /// When it was heard.
+    pub heard_at: Timestamp,
 }
 
 impl Authority {
@@ -41,6 +57,14 @@ impl Authority {
         self.read(|db, _| read(db)).await
     }
 
+    /// The same, and the position of the record, of one moment.
+    ///
+    /// # Errors
+    /// Storage faults.
+    pub async fn gates(&self) -> Result<(Position, Vec<Beat>), Fault> {
+        self.read(|db, keys| Ok((Head::read(db, keys)?.position, read(db)?))).await
+    }
+
     /// Forgets runs whose leases have ended long ago, unless they were heard again.
     ///
     /// # Errors
@@ -52,10 +76,12 @@ impl Authority {
 
 pub(crate) fn write(db: &Connection, beats: &[Beat]) -> Result<(), Fault> {
     let mut upsert = db.prepare_cached(
-        "INSERT INTO gates (session, name, epoch, nonce, applied, granted) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (session) DO UPDATE SET epoch = $3, nonce = $4, applied = $5, granted = $6",
+        "INSERT INTO gates (session, name, epoch, nonce, applied, granted, customer_id, everybody, version, heard_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         ON CONFLICT (session) DO UPDATE SET epoch = $3, nonce = $4, applied = $5, granted = $6, everybody = $8,
+         heard_at = $10",
     )?;
-    for Beat { heartbeat, name, granted } in beats {
+    for Beat { heartbeat, name, granted, about } in beats {
         upsert.execute(params![
             heartbeat.session.0.to_be_bytes(),
             name,
@@ -63,6 +89,10 @@ pub(crate) fn write(db: &Connection, beats: &[Beat]) -> Result<(), Fault> {
             heartbeat.nonce.0.to_be_bytes(),
             heartbeat.applied.0,
             i64::try_from(granted.duration().as_micros()).unwrap_or(i64::MAX),
+            about.customer.map(CustomerId::to_bytes),
+            about.everybody,
+            about.version,
+            about.heard_at.micros(),
         ])?;
     }
     Ok(())
@@ -77,7 +107,9 @@ pub(crate) fn forget(db: &Connection, ended: &[(Session, Nonce)]) -> Result<(), 
 }
 
 fn read(db: &Connection) -> Result<Vec<Beat>, Fault> {
-    let mut select = db.prepare_cached("SELECT session, name, epoch, nonce, applied, granted FROM gates")?;
+    let mut select = db.prepare_cached(
+        "SELECT session, name, epoch, nonce, applied, granted, customer_id, everybody, version, heard_at FROM gates",
+    )?;
     let mut rows = select.query(NONE)?;
     let mut beats = Vec::new();
     while let Some(row) = rows.next()? {
@@ -90,7 +122,13 @@ fn read(db: &Connection) -> Result<Vec<Beat>, Fault> {
         };
         // A lease of no length lets nobody in: nobody waits for its end.
         let Some(granted) = Span::of(granted) else { continue };
-        beats.push(Beat { heartbeat, name: row.get(1)?, granted });
+        let about = About {
+            customer: row.get::<Option<[u8; 16]>>(6)?.map(CustomerId::from_bytes),
+            everybody: row.get(7)?,
+            version: row.get(8)?,
+            heard_at: Timestamp::from_micros(row.get(9)?),
+        };
+        beats.push(Beat { heartbeat, name: row.get(1)?, granted, about });
     }
     Ok(beats)
 }

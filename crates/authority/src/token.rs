@@ -23,6 +23,7 @@ use keygate_model::{
 };
 
 mod automation;
+mod canary;
 mod create;
 mod import;
 mod living;

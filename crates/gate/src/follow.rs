@@ -14,7 +14,7 @@ mod why;
 use std::{sync::Arc, time::Duration};
 
 use keygate_model::{
-    Position,
+    Action, Circumstances, Digest, Position, Timestamp, Verdict, Want,
     enforce::{Echo, Epoch, Nonce, Session},
 };
 use tokio::sync::{Mutex, Notify};
@@ -26,7 +26,7 @@ use crate::{
     wire::{Frame, Frames},
 };
 use intake::{Intake, Known, Taken};
-use line::{Line, Stream};
+use line::{Answered, Line, Stream};
 
 pub use source::{BadSource, Source};
 pub use status::Status;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub name: String,
     /// The time on a clock that only moves forward.
     pub clock: Box<dyn Fn() -> Duration + Send + Sync>,
+    /// The time of day, by which tokens are over.
+    pub now: Box<dyn Fn() -> Timestamp + Send + Sync>,
     /// Random bits.
     pub chance: Box<dyn Fn() -> u128 + Send + Sync>,
     /// Told of every answer to a renewal of the lease.
@@ -263,20 +265,26 @@ impl Follower {
 
     /// Renews the lease for as long as it is polled.
     async fn renew(&self, line: &Line, epoch: Epoch) -> std::convert::Infallible {
+        let mut canary = None;
         loop {
             let (sent_at, nonce) = ((self.settings.clock)(), Nonce((self.settings.chance)()));
             // Read before it leaves, and so is what was applied by then.
             let heartbeat =
                 self.counting(|heartbeats| heartbeats.send(nonce, self.gate.position(), uptime()));
+            // After what was applied was read: it is decided by that, or by more.
+            let decided = canary.and_then(|digest| Some((digest, self.allows(&digest)?)));
             let ask = line::Renewal {
                 session: format!("{:032x}", self.session.0),
                 name: &self.settings.name,
                 nonce: format!("{:032x}", nonce.0),
                 epoch: epoch.0,
                 applied: heartbeat.applied.0,
+                canary: decided.map(|(digest, _)| data_encoding::HEXLOWER.encode(digest.bytes())),
+                canary_allowed: decided.map(|(_, allowed)| allowed),
             };
             match tokio::time::timeout(SILENCE_MAX, line.renew(&self.settings.token, &ask)).await {
-                Ok(Ok((position, granted))) => {
+                Ok(Ok(Answered { position, granted, canary: asked })) => {
+                    canary = asked;
                     let echo = Echo { session: self.session, epoch, nonce, position, granted };
                     self.prove(|heartbeats| {
                         heartbeats.echoed(&echo, self.gate.position()).unwrap_or_default()
@@ -290,6 +298,16 @@ impl Follower {
                 () = tokio::time::sleep(RENEW_EVERY) => {}
                 () = self.applied.notified() => tokio::time::sleep(RENEW_SOON).await,
             }
+        }
+    }
+
+    /// What the gate decides about a token that wants to look at itself. None: it cannot tell.
+    fn allows(&self, digest: &Digest) -> Option<bool> {
+        let want = Want { action: Action::TOKEN_READ_SELF, service: None };
+        match self.gate.decide(digest, &want, Circumstances::of((self.settings.now)(), None)) {
+            Verdict::Allow(_) => Some(true),
+            Verdict::Deny(_) => Some(false),
+            Verdict::CannotTell(_) => None,
         }
     }
 

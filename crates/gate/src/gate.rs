@@ -22,6 +22,7 @@ use crate::{
     held::{Filling, Held, Retired},
     identity::Identity,
     lease::{Hold, Lease},
+    moved::Moved,
     replica::Seen,
     usage::{Client, Mark, Usage},
     view::View,
@@ -36,6 +37,7 @@ pub struct Gate {
     open: AtomicBool,
     /// For how long what it holds may be taken for all there is.
     lease: Lease,
+    pub(crate) moved: Moved,
 }
 
 /// A decision, and what it was made by.
@@ -58,6 +60,7 @@ impl Gate {
             usage: Usage::new(),
             open: AtomicBool::new(false),
             lease: Lease::none(),
+            moved: Moved::default(),
         }
     }
 
@@ -85,6 +88,7 @@ impl Gate {
         let old = self.held.swap(filled.held());
         // Who is deciding by it at this moment lets nobody in any more.
         old.give_up();
+        self.moved.tell();
         Retired::new(old)
     }
 
@@ -129,6 +133,7 @@ impl Gate {
     /// Applies what has changed.
     pub fn apply(&self, batch: Batch) {
         self.held.load().apply(batch);
+        self.moved.tell();
     }
 
     /// Whether secrets that were made elsewhere are worth a look-up.
@@ -205,6 +210,10 @@ impl Gate {
         (at, hold): (Circumstances, Hold),
         allowed: impl FnOnce(Option<&Seen<'_>>, &Permit),
     ) -> Verdict {
+        // What is public, and who has which token, may be what came with the position that is asked for.
+        if view.position < ask.at_least {
+            return Verdict::CannotTell(Unsure::Behind);
+        }
         // The routes of protected APIs come with the feed; Keygate's own are known before.
         if ask.host.is_some() && !self.can_tell(held) {
             return Verdict::CannotTell(Unsure::Stale);

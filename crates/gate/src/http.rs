@@ -5,9 +5,9 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use keygate_model::{
-    Ask, Deny, Host, Method, Path,
+    Ask, Deny, Host, Method, Path, Position,
     token::{Brand, Presented, is_like_ours},
 };
 
@@ -25,6 +25,12 @@ pub struct Target<'a> {
     /// The client's address, if it is known.
     pub client: Option<IpAddr>,
 }
+
+/// Names the position that whoever decides must have applied.
+const MIN_POSITION: HeaderName = HeaderName::from_static("keygate-min-position");
+
+/// Digits of a position at most: as many nines are one still.
+const DIGITS_MAX: usize = 18;
 
 /// Headers that ask a backend for another method than the one that was decided about.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
@@ -49,9 +55,27 @@ pub fn ask<'a>(
     if holds_secret(query, brand) {
         return Err(Deny::InUrl);
     }
+    let at_least = at_least(headers)?;
     let secret = credential(headers)
         .and_then(|secret| Presented::parse(secret, brand, gate.foreign()).map_err(Deny::Malformed));
-    Ok(Ask { host: Some(host), method, path: Path::new(path), secret })
+    Ok(Ask { host: Some(host), method, path: Path::new(path), secret, at_least })
+}
+
+/// What whoever decides about this request must have applied: a number as an answer's `Keygate-Position` has it, nothing
+/// else and once.
+///
+/// # Errors
+/// [`Deny::PositionInvalid`].
+pub fn at_least(headers: &HeaderMap) -> Result<Position, Deny> {
+    let mut said = headers.get_all(&MIN_POSITION).iter();
+    let Some(value) = said.next() else { return Ok(Position(0)) };
+    let digits = value.as_bytes();
+    let is_number = (1..=DIGITS_MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
+    if !is_number || said.next().is_some() {
+        return Err(Deny::PositionInvalid);
+    }
+    let number = digits.iter().fold(0, |number, digit| number * 10 + i64::from(digit - b'0'));
+    Ok(Position(number))
 }
 
 /// Whether a header asks the API for another method than the one that is decided about.
@@ -84,7 +108,8 @@ pub fn status(deny: Deny) -> StatusCode {
         | Deny::AmbiguousPath
         | Deny::AmbiguousHost
         | Deny::MethodOverride
-        | Deny::ConflictingHeaders => StatusCode::BAD_REQUEST,
+        | Deny::ConflictingHeaders
+        | Deny::PositionInvalid => StatusCode::BAD_REQUEST,
         _ => StatusCode::FORBIDDEN,
     }
 }
@@ -152,6 +177,29 @@ mod tests {
             headers.append(*name, HeaderValue::from_static(value));
         }
         credential(&headers).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn a_position_is_a_plain_number_and_stands_there_once() {
+        let read = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(MIN_POSITION, HeaderValue::from_static(value));
+            }
+            at_least(&headers)
+        };
+        assert_eq!(read(&[]), Ok(Position(0)));
+        for (text, position) in
+            [("0", 0), ("17", 17), ("007", 7), ("999999999999999999", 999_999_999_999_999_999)]
+        {
+            assert_eq!(read(&[text]), Ok(Position(position)), "{text}");
+        }
+        for odd in
+            ["", " ", "-1", "+1", "1.0", "0x1", "1e3", "1,2", "1 ", "\t1", "NaN", "1000000000000000000"]
+        {
+            assert_eq!(read(&[odd]), Err(Deny::PositionInvalid), "{odd:?}");
+        }
+        assert_eq!(read(&["1", "1"]), Err(Deny::PositionInvalid));
     }
 
     #[test]

@@ -79,6 +79,7 @@
 //!     method: Method::Get,
 //!     path: Path::new(path),
 //!     secret: Ok(Presented::parse(shown.as_bytes(), &Brand::default(), Foreign::Refused).expect("a secret")),
+//!     at_least: Position(0),
 //! };
 //! let client = Client { ip: None, user_agent: "doc" };
 //! let now = Timestamp::from_seconds(1_800_000_000);
@@ -112,6 +113,7 @@ mod identity;
 #[cfg(feature = "tower")]
 mod layer;
 pub mod lease;
+mod moved;
 mod replica;
 mod shelf;
 mod table;

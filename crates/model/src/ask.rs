@@ -1,6 +1,6 @@
 //! One request to decide, brought into types that cannot be ambiguous.
 
-use crate::{decide::Deny, host::Host, token::Presented};
+use crate::{decide::Deny, event::Position, host::Host, token::Presented};
 
 /// A method that a policy may name. `HEAD` is not among them: it is decided as `GET`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +121,8 @@ pub struct Ask<'a> {
     pub path: Path<'a>,
     /// … by whom; or why that is not known, which matters to whatever is not public.
     pub secret: Result<Presented<'a>, Deny>,
+    /// What whoever decides must have applied, or they cannot tell. `Position(0)` is nothing: everybody has.
+    pub at_least: Position,
 }
 
 /// Bytes that mean themselves wherever they stand in a path.

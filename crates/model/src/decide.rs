@@ -1,6 +1,7 @@
 //! The law: the one function that decides (DESIGN §3). Every carrier, every adapter, every handler ends here.
 
 mod circumstances;
+mod unsure;
 
 use crate::{
     action::{Action, ActionSet},
@@ -17,6 +18,7 @@ use crate::{
 };
 
 pub use circumstances::Circumstances;
+pub use unsure::Unsure;
 
 /// What is true of a credential now.
 #[derive(Clone, Debug)]
@@ -148,6 +150,8 @@ pub enum Deny {
     ConflictingHeaders,
     /// Whoever says what was asked for is no proxy of ours.
     UntrustedProxy,
+    /// What whoever decides must have applied cannot be read.
+    PositionInvalid,
 }
 
 impl Deny {
@@ -190,38 +194,7 @@ impl Deny {
             Self::MethodOverride => "method_override_refused",
             Self::ConflictingHeaders => "conflicting_forward_headers",
             Self::UntrustedProxy => "untrusted_proxy",
-        }
-    }
-}
-
-/// Why it cannot be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsure {
-    /// The replica has not been loaded, or has not heard from the authority for too long.
-    Stale,
-    /// Nothing proves any more that the replica has heard everything: the gate is cut off from the authority.
-    LeaseLapsed,
-    /// The token names an owner or customer that the replica lacks.
-    OwnerMissing,
-    /// The proxy does not say what it was asked for.
-    ProxyMisconfigured,
-    /// A scope or role that this policy does not define: written by another version, or another policy.
-    Unsupported,
-    /// The policy of an API wants a signed identity, and whoever would sign it does not know under which URL.
-    IssuerMissing,
-}
-
-impl Unsure {
-    /// The stable word for it.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Stale => "authority_stale",
-            Self::LeaseLapsed => "lease_lapsed",
-            Self::OwnerMissing => "owner_missing",
-            Self::ProxyMisconfigured => "proxy_misconfigured",
-            Self::Unsupported => "record_unsupported",
-            Self::IssuerMissing => "public_url_missing",
+            Self::PositionInvalid => "position_invalid",
         }
     }
 }

@@ -248,6 +248,13 @@ impl Gates {
         self.runs.values().filter(|run| now < run.ends).count()
     }
 
+    /// What the one of them has applied that has applied the least.
+    #[must_use]
+    pub fn slowest(&self, now: Uptime) -> Option<Position> {
+        let live = self.runs.values().filter(|run| now < run.ends);
+        live.map(|run| run.steps.back().map_or(Position(0), |(position, _)| *position)).min()
+    }
+
     /// Forgets the runs whose leases ended so long ago that no receipt names them, and tells which, with their last nonce.
     pub fn tidy(&mut self, now: Uptime) -> Vec<(Session, Nonce)> {
         let ended = self.runs.extract_if(.., |_, run| run.ends.after(KEPT) <= now);

@@ -15,6 +15,7 @@ use keygate_model::{
 use keygate_purge::Purger;
 
 use crate::{
+    canary::Canary,
     edge::{Clock, NoEntropy, Rng},
     enforce::Enforcer,
     feed::{self, Hub},
@@ -53,6 +54,8 @@ pub struct App {
     pub(crate) node: String,
     /// Knows what is enforced where.
     pub enforcer: Enforcer,
+    /// Measures how long a revoke takes.
+    pub(crate) canary: Canary,
 }
 
 impl Deref for App {
@@ -124,6 +127,7 @@ impl App {
             node,
             explained: std::sync::atomic::AtomicI64::new(0),
             enforcer: Enforcer::new(needs_lease, parts.lease, session, parts.name, epoch),
+            canary: Canary::default(),
         }))
     }
 

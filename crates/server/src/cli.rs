@@ -10,7 +10,9 @@ mod doctor;
 mod epoch;
 mod event;
 mod explain;
+mod follow;
 mod gate;
+mod gates;
 mod import;
 mod login;
 mod manual;
@@ -41,7 +43,7 @@ use crate::{
 #[derive(Parser)]
 #[command(name = "keygate", version, propagate_version = true, arg_required_else_help = true)]
 #[command(
-    after_help = "customer, user, service, policy and audit are for the operator and work on the database (--db).\n\
+    after_help = "customer, user, service, policy, audit and gates are for the operator and work on the database (--db).\n\
                         login, logout, whoami, token, automation-token, event and explain ask a running server (--url)."
 )]
 pub struct Cli {
@@ -60,7 +62,9 @@ enum Command {
     Serve(serve::Serve),
     /// Stand before an API: a reverse proxy with the gate inside
     #[command(
-        after_help = "Example:\n  keygate proxy --upstream http://127.0.0.1:3000 --listen 0.0.0.0:8000"
+        after_help = "Examples:\n  keygate proxy --upstream http://127.0.0.1:3000 --listen 0.0.0.0:8000\n  \
+                            keygate proxy --upstream http://127.0.0.1:3000 --follow https://keygate.example \\\n    \
+                            --token-file gate.token"
     )]
     Proxy(proxy::Proxy),
     /// Decide without a database, following a node: every way in of serve
@@ -69,6 +73,9 @@ enum Command {
                             --way nginx=127.0.0.1:8081"
     )]
     Gate(gate::GateCommand),
+    /// The gates that follow: where each is, when it was heard, how long its lease lasts
+    #[command(after_help = "Example:\n  keygate gates --db sqlite:keygate.db")]
+    Gates(gates::Gates),
     /// Customers: the organisations that everything belongs to
     #[command(subcommand)]
     Customer(customer::Command),
@@ -217,6 +224,7 @@ impl Command {
             Self::Serve(serve) => serve.run(),
             Self::Proxy(proxy) => proxy.run(),
             Self::Gate(gate) => gate.run(),
+            Self::Gates(gates) => gates.run(),
             Self::Customer(command) => command.run(),
             Self::User(command) => command.run(),
             Self::Service(command) => command.run(),

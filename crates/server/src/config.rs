@@ -51,6 +51,9 @@ pub struct File {
     /// The feed for gates elsewhere.
     #[serde(default)]
     pub feed: crate::feed::Settings,
+    /// The canary, by which it is measured how long a revoke takes.
+    #[serde(default)]
+    pub canary: crate::canary::Settings,
 }
 
 /// A way in, and where it is.

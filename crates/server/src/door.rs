@@ -147,10 +147,10 @@ async fn admit(
             Presented::parse(secret, &app.brand, foreign).map_err(|why| refuse(Deny::Malformed(why)))?
         }
     };
+    let at_least = app.front.at_least(&parts.headers).await.map_err(refuse)?;
     let digest = secret.digest();
-    let user_agent = user_agent(&parts.headers, &app.brand);
-    let client = Client { ip: client_ip(parts), user_agent };
-    let ask = Ask { host: None, method, path, secret: Ok(secret) };
+    let client = Client { ip: client_ip(parts), user_agent: user_agent(&parts.headers, &app.brand) };
+    let ask = Ask { host: None, method, path, secret: Ok(secret), at_least };
     let watch = Stopwatch::start();
     let verdict = app.gate.authorize(&ask, client, origin.now);
     app.metrics.took(Protocol::Api, watch.elapsed());

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use keygate_authority::{Fault, gates::Beat};
+use keygate_authority::{
+    Fault,
+    gates::{About, Beat},
+};
 use keygate_gate::lease::{Heartbeats, uptime};
 use keygate_model::{
     Position, Span, Uptime,
@@ -69,12 +72,28 @@ impl Enforcer {
         self.book().live(uptime())
     }
 
+    /// How long a gate's lease is, where no policy tolerates more.
+    pub(crate) fn lease(&self) -> Span {
+        self.lease
+    }
+
+    /// How many events the slowest of them has not said that it has applied.
+    pub(crate) fn lag(&self, app: &App) -> i64 {
+        self.book().slowest(uptime()).map_or(0, |slowest| (app.gate.position().0 - slowest.0).max(0))
+    }
+
     /// Takes a heartbeat of a gate, and echoes it once it is committed.
     ///
     /// # Errors
     /// 503 if it could not be committed: then the gate has proved nothing.
-    pub(crate) async fn heard(&self, app: &App, heartbeat: Heartbeat, name: String) -> Result<Echo, Problem> {
-        let beat = Beat { heartbeat, name, granted: self.granted(app) };
+    pub(crate) async fn heard(
+        &self,
+        app: &App,
+        heartbeat: Heartbeat,
+        name: String,
+        about: About,
+    ) -> Result<Echo, Problem> {
+        let beat = Beat { heartbeat, name, granted: self.granted(app), about };
         self.note(&beat, uptime()).map_err(|_| Problem::from(Fault::Unavailable))?;
         let (reply, echo) = oneshot::channel();
         self.queue().push((beat, reply));
@@ -157,7 +176,7 @@ impl Enforcer {
         let nonce = Nonce(u128::from_be_bytes(app.rng.bytes()?));
         let now = uptime();
         let heartbeat = lock(&own.heartbeats).send(nonce, app.gate.position(), now);
-        let beat = Beat { heartbeat, name: own.name.clone(), granted: self.granted(app) };
+        let beat = own.beat(app, heartbeat, self.granted(app));
         self.note(&beat, now).map_err(|_| NoEntropy)?;
         // Only now: who confirms by it earlier would date the lease before it was asked for.
         *lock(&own.last) = nonce;
@@ -203,9 +222,8 @@ impl Enforcer {
         if nonce != Nonce(0) {
             let epoch = Epoch(app.authority.epoch());
             let heartbeat = Heartbeat { session: own.session, epoch, nonce, applied };
-            let beat = Beat { heartbeat, name: own.name.clone(), granted: self.granted(app) };
             // There is room for one that was heard before.
-            drop(self.book().heard(&beat.heartbeat, &beat.name, beat.granted, uptime()));
+            drop(self.book().heard(&heartbeat, &own.name, self.granted(app), uptime()));
         }
     }
 
@@ -240,6 +258,12 @@ impl Enforcer {
 }
 
 impl Own {
+    fn beat(&self, app: &App, heartbeat: Heartbeat, granted: Span) -> Beat {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let about = About { customer: None, everybody: true, version, heard_at: app.clock.now() };
+        Beat { heartbeat, name: self.name.clone(), granted, about }
+    }
+
     fn renew(&self, app: &App, echo: &Echo) {
         match lock(&self.heartbeats).echoed(echo, app.gate.position()) {
             Ok(proofs) => proofs.into_iter().for_each(|proof| app.gate.lease().renew(proof)),

@@ -127,6 +127,10 @@ impl Problem {
             Deny::MethodOverride => {
                 Self::bad_request(code, "Use the method itself, not a header that overrides it")
             }
+            Deny::PositionInvalid => Self::bad_request(
+                code,
+                "Keygate-Min-Position is a number as Keygate-Position has it, and stands there once",
+            ),
             Deny::ServiceUnknown => Self::new(StatusCode::NOT_FOUND, code, "Record not found"),
             Deny::NoRoute => {
                 Self::new(StatusCode::NOT_FOUND, code, "Not found").detail("There is no such endpoint")

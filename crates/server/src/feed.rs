@@ -43,6 +43,9 @@ pub struct Settings {
     /// Customers whose gates are told of all customers.
     #[serde(default)]
     pub operators: BTreeSet<CustomerId>,
+    /// The canary, which has a section of its own in the configuration. None: there is none.
+    #[serde(skip)]
+    pub canary: Option<crate::canary::Settings>,
 }
 
 /// The feed.
@@ -131,6 +134,11 @@ impl Hub {
         let checks = views.into_iter().map(|view| (view, Check { position, digest: sum(view.customer()) }));
         ring.push_checks(checks.collect());
         self.say(ring);
+    }
+
+    /// How often a canary sings.
+    pub(crate) fn canary(&self) -> Option<crate::canary::Settings> {
+        self.settings.canary
     }
 
     /// What the gates of a customer are told of.

@@ -12,6 +12,7 @@ use keygate_gate::Gate;
 use keygate_model::token::Brand;
 
 use crate::{
+    behind::Bench,
     edge::{Clock, Rng},
     metrics::Metrics,
     request_id::{RequestId, RequestIds},
@@ -41,6 +42,7 @@ pub struct Front {
     pub denials: Option<Denials>,
     /// Signs who asks. None: there is no key for it here.
     pub(crate) sign: Option<Sign>,
+    pub(crate) bench: Bench,
     request_ids: RequestIds,
     stopping: AtomicBool,
 }
@@ -58,6 +60,7 @@ impl Front {
             metrics: Metrics::default(),
             denials: None,
             sign: None,
+            bench: Bench::default(),
             request_ids: RequestIds::new(rng.bytes().unwrap_or_default()),
             rng,
             stopping: AtomicBool::new(false),

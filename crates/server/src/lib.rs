@@ -2,8 +2,10 @@
 
 pub mod api;
 pub mod app;
+mod behind;
 mod body;
 mod caller;
+pub mod canary;
 pub mod cli;
 pub mod config;
 mod door;

@@ -39,13 +39,14 @@ const BOUNDS: [(u64, &str); 11] = [
 ];
 
 /// Why it cannot be told: the words, by their places.
-const UNSURE: [Unsure; 6] = [
+const UNSURE: [Unsure; 7] = [
     Unsure::Stale,
     Unsure::OwnerMissing,
     Unsure::ProxyMisconfigured,
     Unsure::Unsupported,
     Unsure::LeaseLapsed,
     Unsure::IssuerMissing,
+    Unsure::Behind,
 ];
 
 /// By which door a question came in.
@@ -198,6 +199,7 @@ fn place(unsure: Unsure) -> usize {
         Unsure::Unsupported => 3,
         Unsure::LeaseLapsed => 4,
         Unsure::IssuerMissing => 5,
+        Unsure::Behind => 6,
     }
 }
 

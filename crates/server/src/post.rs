@@ -59,14 +59,26 @@ impl Post {
         let ending = async {
             tokio::select! {
                 () = stop => {}
-                () = self.follower.follow() => {}
-                () = self.keep_dropping_marks() => {}
-                () = self.keep_keeping() => {}
+                () = self.keep_following() => {}
             }
             self.front.begin_to_stop();
         };
-        serve_front(doorways, Arc::clone(&self.front), (self.api(), self.admin()), ending).await;
+        self.answer(doorways, ending).await;
         self.keep().await;
+    }
+
+    /// Follows, for as long as it is polled.
+    pub(crate) async fn keep_following(&self) {
+        tokio::join!(self.follower.follow(), self.keep_dropping_marks(), self.keep_keeping());
+    }
+
+    /// Answers there until `ending` is done.
+    pub(crate) async fn answer(
+        self: &Arc<Self>,
+        doorways: Vec<(Listener, Doorway)>,
+        ending: impl Future<Output = ()>,
+    ) {
+        serve_front(doorways, Arc::clone(&self.front), (self.api(), self.admin()), ending).await;
     }
 
     /// Takes up what was kept, before anything is followed.
@@ -104,7 +116,7 @@ impl Post {
     }
 
     /// Keeps what is known, if it is known where to go on from it.
-    async fn keep(&self) {
+    pub(crate) async fn keep(&self) {
         let Some(state) = self.state.clone() else { return };
         let (gate, now) = (Arc::clone(&self.front.gate), self.front.clock.now());
         let (high, place) = (self.follower.high(), self.follower.place().filter(|_| gate.is_open()));
@@ -190,12 +202,15 @@ async fn verify(
     Extension(ClientIp(ip)): Extension<ClientIp>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
+    let at_least = post.front.at_least(&headers).await;
     let Front { gate, brand, clock, .. } = &*post.front;
     let refused = |deny| Problem::denied(deny, &gate.policy());
     let secret = credential(&headers).map_err(refused)?;
     let secret = Presented::parse(secret, brand, gate.foreign())
         .map_err(|why| refused(keygate_model::Deny::Malformed(why)))?;
-    let ask = Ask { host: None, method: Method::Get, path: Path::new("/verify"), secret: Ok(secret) };
+    let at_least = at_least.map_err(refused)?;
+    let ask =
+        Ask { host: None, method: Method::Get, path: Path::new("/verify"), secret: Ok(secret), at_least };
     let client = Client { ip, user_agent: user_agent(&headers, brand) };
     let Decided { verdict, seen, .. } = gate.authorize_with(&ask, client, clock.now(), shown);
     match (verdict, seen) {

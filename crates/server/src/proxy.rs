@@ -15,7 +15,8 @@ mod wait;
 
 use std::{convert::Infallible, future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::http::{HeaderName, Response, request::Parts};
+use axum::http::{HeaderMap, HeaderName, Response, request::Parts};
+use futures_util::future::BoxFuture;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -44,9 +45,14 @@ pub struct Proxy {
     pub via: bool,
     /// Headers that only the guard may set: whatever a client sends under these names is dropped before it is asked.
     pub reserved: Vec<HeaderName>,
+    /// What a request waits for before the guard decides. None: nothing, whichever it is.
+    pub pause: Option<Pause>,
     /// How long what may take.
     pub timeouts: Timeouts,
 }
+
+/// Says by its headers what a request waits for. None: nothing.
+pub type Pause = Arc<dyn Fn(&HeaderMap) -> Option<BoxFuture<'static, ()>> + Send + Sync>;
 
 /// Seconds that things may take. Kept by one tick a second, so they are right to a second.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +100,7 @@ impl Proxy {
             preserve_host: true,
             via: true,
             reserved: Vec::new(),
+            pause: None,
             timeouts: Timeouts::default(),
         }
     }

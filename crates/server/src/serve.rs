@@ -50,7 +50,7 @@ pub enum Listener {
 /// What becomes of a request.
 enum Next {
     Answered(Response<Body>),
-    Message(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
     Route(Router, ClientIp, Request<Incoming>),
 }
 
@@ -72,6 +72,7 @@ pub async fn serve(doorways: Vec<(Listener, Doorway)>, app: Arc<App>, stop: impl
             () = app.keep_flushing() => {}
             () = app.keep_beating() => {}
             () = app.feed.keep_beating(&app) => {}
+            () = app.canary.keep_singing(&app, app.feed.canary()) => {}
         }
         app.begin_to_stop();
     };
@@ -204,23 +205,32 @@ impl Hall {
     ) {
         let (hall, doorway) = (Arc::clone(self), Arc::clone(doorway));
         let service = service_fn(move |request: Request<Incoming>| {
-            // The authorise path is answered here, before the router and without waiting for anything; over gRPC, for
-            // nothing but the message.
+            // The authorise path is answered here, before the router and without waiting for anything but what it is asked
+            // to wait for; over gRPC, for the message.
             let next = match doorway.way(request.uri().path()) {
-                Some(Way::EnvoyGrpc) => Next::Message(Box::pin(envoy_grpc::answer(
+                Some(Way::EnvoyGrpc) => Next::Later(Box::pin(envoy_grpc::answer(
                     Arc::clone(&hall.front),
                     request,
                     peer,
                     Arc::clone(&doorway),
                 ))),
-                Some(way) => Next::Answered(ways::answer(&hall.front, way, &request, peer, &doorway)),
+                Some(way) => match hall.catching_up(&request, peer, &doorway) {
+                    None => Next::Answered(ways::answer(&hall.front, way, &request, peer, &doorway)),
+                    Some(caught_up) => {
+                        let (hall, doorway) = (Arc::clone(&hall), Arc::clone(&doorway));
+                        Next::Later(Box::pin(async move {
+                            caught_up.await;
+                            ways::answer(&hall.front, way, &request, peer, &doorway)
+                        }))
+                    }
+                },
                 None if !doorway.api && !doorway.admin => Next::Answered(ways::nothing_here()),
                 None => Next::Route(hall.router(&doorway), hall.client(&request, peer, &doorway), request),
             };
             async move {
                 match next {
                     Next::Answered(response) => Ok::<_, Infallible>(response),
-                    Next::Message(answering) => Ok(answering.await),
+                    Next::Later(answering) => Ok(answering.await),
                     Next::Route(mut router, client, request) => {
                         let mut request = request.map(Body::new);
                         request.extensions_mut().insert(client);
@@ -238,6 +248,16 @@ impl Hall {
             }
         });
         leash.hold(task.abort_handle());
+    }
+
+    /// What a question waits for, of somebody who may ask it.
+    fn catching_up(
+        &self,
+        request: &Request<Incoming>,
+        peer: Peer,
+        doorway: &Doorway,
+    ) -> Option<impl Future<Output = ()> + Send + use<>> {
+        self.front.catching_up(request.headers()).filter(|_| doorway.trusts(peer))
     }
 
     fn router(&self, doorway: &Doorway) -> Router {

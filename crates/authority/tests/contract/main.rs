@@ -4,10 +4,12 @@
 mod ask;
 mod authorization;
 mod automation;
+mod canary;
 mod customer;
 mod event;
 mod factor;
 mod feed;
+mod gates;
 mod house;
 mod import;
 mod invitation;

@@ -6,6 +6,8 @@ mod ask;
 mod authorization;
 #[path = "../contract/automation.rs"]
 mod automation;
+#[path = "../contract/canary.rs"]
+mod canary;
 mod copy;
 #[path = "../contract/customer.rs"]
 mod customer;
@@ -15,6 +17,8 @@ mod event;
 mod factor;
 #[path = "../contract/feed.rs"]
 mod feed;
+#[path = "../contract/gates.rs"]
+mod gates;
 #[path = "../contract/house.rs"]
 mod house;
 #[path = "../contract/import.rs"]

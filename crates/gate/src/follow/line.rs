@@ -10,7 +10,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use keygate_model::{Position, Span};
+use keygate_model::{Digest, Position, Span};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Mutex, task::AbortHandle};
 
@@ -55,6 +55,21 @@ pub(super) struct Renewal<'a> {
     pub(super) nonce: String,
     pub(super) epoch: u64,
     pub(super) applied: i64,
+    /// What the gate decides about the canary that it was asked about, and about which.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) canary: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) canary_allowed: Option<bool>,
+}
+
+/// What is answered.
+pub(super) struct Answered {
+    /// Where the record was.
+    pub(super) position: Position,
+    /// What is granted.
+    pub(super) granted: Span,
+    /// A canary that the node wants to hear of.
+    pub(super) canary: Option<Digest>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +77,7 @@ struct Answer {
     nonce: String,
     position: i64,
     granted_milliseconds: u64,
+    canary: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -87,8 +103,8 @@ impl Line {
         }
     }
 
-    /// Renews the lease. Where the record was and what is granted, if it is the answer to this.
-    pub(super) async fn renew(&self, token: &str, renewal: &Renewal<'_>) -> Result<(Position, Span), Why> {
+    /// Renews the lease: what is answered, if it is the answer to this.
+    pub(super) async fn renew(&self, token: &str, renewal: &Renewal<'_>) -> Result<Answered, Why> {
         let body = serde_json::to_vec(renewal).map_err(|_| Why::Unexpected)?;
         let request = self.request(Method::POST, "/feed/lease", token, body.into())?;
         let response = self.send_beside(request).await?;
@@ -98,7 +114,9 @@ impl Line {
         let answer: Answer = serde_json::from_slice(&read(response).await?).map_err(|_| Why::Unexpected)?;
         let granted = Span::of(Duration::from_millis(answer.granted_milliseconds)).ok_or(Why::Unexpected)?;
         if answer.nonce == renewal.nonce {
-            Ok((Position(answer.position), granted))
+            let digest = answer.canary.and_then(|text| data_encoding::HEXLOWER.decode(text.as_bytes()).ok());
+            let canary = digest.and_then(|digest| digest.try_into().ok()).map(Digest::from_bytes);
+            Ok(Answered { position: Position(answer.position), granted, canary })
         } else {
             Err(Why::Unexpected)
         }

@@ -120,7 +120,13 @@ impl<'f> World<'f> {
             Err(why) => Verdict::Deny(Deny::Malformed(why)),
             Ok(secret) => {
                 let client = Client { ip: client, user_agent: "conformance" };
-                let ask = Ask { host: None, method, path: Path::new(path), secret: Ok(secret) };
+                let ask = Ask {
+                    host: None,
+                    method,
+                    path: Path::new(path),
+                    secret: Ok(secret),
+                    at_least: Position(0),
+                };
                 match self.gate.authorize(&ask, client, at.now) {
                     // As the door has it: of what is public, nobody is asked.
                     Verdict::Allow(permit) if permit == Permit::public() => Verdict::Deny(Deny::NoRoute),

@@ -124,6 +124,7 @@ impl House {
             secret: secret.ok_or(Deny::Missing).map(|secret| {
                 Presented::parse(secret.as_bytes(), &Brand::default(), Foreign::Refused).expect("a secret")
             }),
+            at_least: Position(0),
         };
         let (client, now) = (Client { ip: None, user_agent: "" }, Timestamp::from_seconds(1_800_000_000));
         let decided = self.gate.authorize_with(&ask, client, now, |identity| identity.stale);

@@ -41,7 +41,7 @@ fn apply(gate: &Gate, text: String) {
 fn ask(gate: &Gate, secret: &str, path: &str) -> Verdict {
     let secret = Presented::parse(secret.as_bytes(), &Brand::default(), Foreign::Refused).expect("a secret");
     let (host, method) = (Host::parse("api.test").ok(), Method::Get);
-    let ask = Ask { host, method, path: Path::new(path), secret: Ok(secret) };
+    let ask = Ask { host, method, path: Path::new(path), secret: Ok(secret), at_least: Position(0) };
     gate.authorize(&ask, Client { ip: None, user_agent: "" }, NOW)
 }
 

@@ -205,7 +205,11 @@ impl Question {
         };
         let host = Some(Host::parse(self.host).expect("a host"));
         let client = Client { ip: None, user_agent: "" };
-        gate.authorize(&Ask { host, method, path: Path::new(&self.path), secret: Ok(secret) }, client, NOW)
+        gate.authorize(
+            &Ask { host, method, path: Path::new(&self.path), secret: Ok(secret), at_least: Position(0) },
+            client,
+            NOW,
+        )
     }
 }
 

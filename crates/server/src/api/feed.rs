@@ -3,11 +3,12 @@
 use axum::{
     Json,
     extract::{RawQuery, State},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
+use data_encoding::HEXLOWER;
 use keygate_model::{
-    Position,
+    Digest, Position,
     enforce::{Epoch, Heartbeat, Nonce, Session},
 };
 
@@ -26,6 +27,9 @@ use crate::{
 /// How long the name of a gate may be, in bytes.
 const NAME_LEN_MAX: usize = 64;
 
+/// How long its version may be.
+const VERSION_LEN_MAX: usize = 32;
+
 /// Everything there is and what changes, for as long as the gate reads and may.
 pub(crate) async fn follow(State(app): Ap, caller: Caller, RawQuery(query): RawQuery) -> Reply<Response> {
     let resume = resume(query.as_deref().unwrap_or_default())?;
@@ -34,8 +38,13 @@ pub(crate) async fn follow(State(app): Ap, caller: Caller, RawQuery(query): RawQ
 }
 
 /// Renews the lease of a gate.
-pub(crate) async fn renew(State(app): Ap, caller: Caller, fields: Fields) -> Reply<Json<Renewed>> {
-    fields.only(&["session", "name", "nonce", "epoch", "applied"])?;
+pub(crate) async fn renew(
+    State(app): Ap,
+    caller: Caller,
+    headers: HeaderMap,
+    fields: Fields,
+) -> Reply<Json<Renewed>> {
+    fields.only(&["session", "name", "nonce", "epoch", "applied", "canary", "canary_allowed"])?;
     let bad = |why: &str| Problem::bad_request("field_invalid", why.to_owned());
     let name = fields
         .text("name")?
@@ -53,7 +62,28 @@ pub(crate) async fn renew(State(app): Ap, caller: Caller, fields: Fields) -> Rep
         epoch: Epoch(whole("epoch").ok_or_else(|| bad("The field 'epoch' is a number"))?.unsigned_abs()),
         applied: Position(whole("applied").ok_or_else(|| bad("The field 'applied' is a position"))?),
     };
-    lease::renew(&app, &caller, heartbeat, name).await.map(Json)
+    let decided = decided(&fields)?;
+    lease::renew(&app, &caller, heartbeat, (name, version(&headers)), decided).await.map(Json)
+}
+
+/// What the gate has decided about a canary, if it was asked.
+fn decided(fields: &Fields) -> Result<Option<(Digest, bool)>, Problem> {
+    let Some(text) = fields.text("canary")? else { return Ok(None) };
+    let digest = HEXLOWER.decode(text.as_bytes()).ok().and_then(|digest| digest.try_into().ok());
+    match (digest, fields.raw("canary_allowed").and_then(serde_json::Value::as_bool)) {
+        (Some(digest), Some(allowed)) => Ok(Some((Digest::from_bytes(digest), allowed))),
+        _ => Err(Problem::bad_request(
+            "field_invalid",
+            "canary is 64 hexadecimal digits, and canary_allowed a boolean",
+        )),
+    }
+}
+
+/// What a gate says that it is, if it is one of ours.
+fn version(headers: &HeaderMap) -> String {
+    let said = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    let version = said.and_then(|said| said.strip_prefix("keygate-gate/"));
+    version.filter(|version| version.len() <= VERSION_LEN_MAX).unwrap_or_default().to_owned()
 }
 
 /// From where to go on: all of it, or nothing.

@@ -1,28 +1,34 @@
-//! `keygate proxy`: a reverse proxy with the gate inside.
+//! `keygate proxy`: a reverse proxy with the gate inside, beside a node or following one from afar.
 
 use std::{net::SocketAddr, process::ExitCode, sync::Arc};
 
 use anyhow::Context as _;
 use axum::{
+    Router,
     body::Body,
     http::{HeaderValue, Response, header, request::Parts},
 };
 use clap::Args;
+use futures_util::FutureExt as _;
 use keygate_model::{Networks, token::Brand};
 
 use super::{
     Database,
+    follow::Follow,
     serve::{listen, listen_at},
 };
 use crate::{
+    api::health::admin_router,
     app::{self, App},
     config::{EVENT_RETENTION_DAYS, Listen, Node},
     edge::{Clock, Rng},
+    front::Front,
     metrics::Protocol,
     outbox::Outbox,
+    post::Post,
     proxy::{self, Timeouts, Upstream},
     quota::Limits,
-    serve,
+    serve::{self, Listener},
     systemd::{self, State},
     ways::{
         Doorway, Way, identity,
@@ -68,7 +74,17 @@ pub(super) struct Proxy {
     #[arg(long, value_name = "COUNT")]
     workers: Option<usize>,
     #[command(flatten)]
+    follow: Follow,
+    #[command(flatten)]
     database: Database,
+}
+
+/// What the gate inside knows by.
+enum Source {
+    /// The database beside it.
+    Beside(Arc<App>),
+    /// What a node tells.
+    Afar(Arc<Post>),
 }
 
 impl Proxy {
@@ -80,26 +96,40 @@ impl Proxy {
 
     async fn serve(self) -> anyhow::Result<()> {
         let stop = serve::stop_signal()?;
-        let proxy = self.proxy()?;
-        let app = self.app()?;
+        let (mut proxy, source) = (self.proxy()?, self.source()?);
+        let front = source.front();
         let listener = listen(self.listen).await?;
-        let (tokens, _) = app.gate.size();
-        let address = listener.local_addr()?;
-        tracing::info!(%address, upstream = self.upstream, tokens, "Keygate stands before the upstream");
-        app.metrics.serves(Protocol::Way(Way::Proxy));
-        let watching = watching(self.admin.clone(), Arc::clone(&app)).await?;
-        systemd::serving(State::when_asked(&app));
-        let guarding = Arc::clone(&app);
+        let (tokens, _) = front.gate.size();
+        let (address, nodes) = (listener.local_addr()?, self.follow.nodes());
+        tracing::info!(%address, upstream = self.upstream, tokens, nodes, "Keygate stands before the upstream");
+        front.metrics.serves(Protocol::Way(Way::Proxy));
+        source.tell_systemd();
+        let (waiting, guarding) = (Arc::clone(front), Arc::clone(front));
+        proxy.pause = Some(Arc::new(move |headers| Some(waiting.catching_up(headers)?.boxed())));
         let guard = move |parts: &mut Parts, client: SocketAddr| admit(&guarding, parts, client);
+        let doorways = match self.admin.clone() {
+            Some(at) => vec![(listen_at(at).await?, Doorway::admin())],
+            None => Vec::new(),
+        };
         tokio::select! {
             () = proxy::serve(listener, proxy, guard, stop) => {}
-            () = app.keep_flushing() => {}
-            () = app.keep_beating() => {}
-            () = watching => {}
+            () = source.keep_up() => {}
+            () = source.show(doorways) => {}
         }
-        app.settle_marks().await;
+        source.end().await;
         tracing::info!("stopped");
         Ok(())
+    }
+
+    fn source(&self) -> anyhow::Result<Source> {
+        if self.follow.follow.is_empty() {
+            return Ok(Source::Beside(self.app()?));
+        }
+        Ok(Source::Afar(self.follow.post(self.database.policy.as_ref(), self.brand()?)?))
+    }
+
+    fn brand(&self) -> anyhow::Result<Brand> {
+        Ok(self.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default())
     }
 
     fn proxy(&self) -> anyhow::Result<proxy::Proxy> {
@@ -125,7 +155,7 @@ impl Proxy {
             settings,
             clock: Clock::System,
             rng,
-            brand: self.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default(),
+            brand: self.brand()?,
             public_url: None,
             outbox: Outbox::new(None),
             event_retention_days: EVENT_RETENTION_DAYS,
@@ -138,31 +168,63 @@ impl Proxy {
     }
 }
 
-/// Serves whoever watches, for as long as it is polled.
-async fn watching(admin: Option<Listen>, app: Arc<App>) -> anyhow::Result<impl Future<Output = ()>> {
-    let doorways = match admin {
-        Some(at) => vec![(listen_at(at).await?, Doorway::admin())],
-        None => Vec::new(),
-    };
-    let stop = serve::stop_signal()?;
-    Ok(async move {
-        if !doorways.is_empty() {
-            serve::serve(doorways, app, stop).await;
+impl Source {
+    fn front(&self) -> &Arc<Front> {
+        match self {
+            Self::Beside(app) => &app.front,
+            Self::Afar(post) => &post.front,
         }
-        // What passes through here may take longer to end.
-        std::future::pending().await
-    })
+    }
+
+    /// Tells systemd that it serves, and how it is.
+    fn tell_systemd(&self) {
+        match self {
+            Self::Beside(app) => systemd::serving(State::when_asked(app)),
+            Self::Afar(post) => systemd::serving(State::of_gate_when_asked(post)),
+        }
+    }
+
+    /// Learns what changes, for as long as it is polled.
+    async fn keep_up(&self) {
+        match self {
+            Self::Beside(app) => {
+                tokio::join!(app.keep_flushing(), app.keep_beating());
+            }
+            Self::Afar(post) => post.keep_following().await,
+        }
+    }
+
+    /// Shows health and counters to those who watch, for as long as it is polled: what passes may take long to end.
+    async fn show(&self, doorways: Vec<(Listener, Doorway)>) {
+        let never = std::future::pending();
+        match self {
+            _ if doorways.is_empty() => never.await,
+            Self::Beside(app) => {
+                let routers = (Router::new(), admin_router(Arc::clone(app)));
+                serve::serve_front(doorways, Arc::clone(&app.front), routers, never).await;
+            }
+            Self::Afar(post) => post.answer(doorways, never).await,
+        }
+    }
+
+    /// Writes what must not be lost.
+    async fn end(&self) {
+        match self {
+            Self::Beside(app) => app.settle_marks().await,
+            Self::Afar(post) => post.keep().await,
+        }
+    }
 }
 
 /// Asks the gate about a request, and makes it what the upstream may see: with who calls, and without the credential.
-fn admit(app: &App, parts: &mut Parts, client: SocketAddr) -> Result<(), Box<Response<Body>>> {
+fn admit(front: &Front, parts: &mut Parts, client: SocketAddr) -> Result<(), Box<Response<Body>>> {
     let target = Target {
         host: host(parts),
         method: parts.method.as_str(),
         target: parts.uri.path_and_query().map_or("/", |target| target.as_str()),
         client: Some(client.ip()),
     };
-    match question::answer(app, Way::Proxy, &target, &parts.headers) {
+    match question::answer(front, Way::Proxy, &target, &parts.headers) {
         Outcome::Allow(identity) => {
             identity.put(&mut parts.headers);
             parts.headers.remove("fastly-key");

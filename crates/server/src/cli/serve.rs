@@ -128,7 +128,7 @@ impl Serve {
             name: file.node.name(),
             lease: file.node.lease()?,
             is_beside: false,
-            feed: file.feed.clone(),
+            feed: crate::feed::Settings { canary: Some(file.canary), ..file.feed.clone() },
         })
     }
 }

@@ -1,7 +1,11 @@
 //! Leases of gates elsewhere.
 
-use keygate_authority::Fault;
-use keygate_model::enforce::{Heartbeat, Session};
+use data_encoding::HEXLOWER;
+use keygate_authority::{Fault, gates::About};
+use keygate_model::{
+    Digest,
+    enforce::{Heartbeat, Session},
+};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -16,6 +20,9 @@ pub(crate) struct Renewed {
     pub(crate) position: i64,
     /// For how long at most the gate may let anybody in by it, counted from when it sent the heartbeat.
     pub(crate) granted_milliseconds: u64,
+    /// The digest of a canary: what the gate decides about it, the next heartbeat says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) canary: Option<String>,
 }
 
 /// Commits a heartbeat of a gate, and answers it.
@@ -23,17 +30,30 @@ pub(crate) async fn renew(
     app: &App,
     caller: &Caller,
     heartbeat: Heartbeat,
-    name: String,
+    (name, version): (String, String),
+    decided: Option<(Digest, bool)>,
 ) -> Result<Renewed, Problem> {
     if heartbeat.epoch.0 != app.authority.epoch() {
         return Err(Problem::epoch_regression());
     }
     let session = spoken_for(caller, heartbeat.session)?;
-    let echo = app.enforcer.heard(app, Heartbeat { session, ..heartbeat }, name).await?;
+    // Before the heartbeat is heard: who finds it confirmed finds what it decided.
+    if let Some((digest, allows)) = decided {
+        app.canary.note(session, &digest, allows, heartbeat.applied);
+    }
+    let customer = caller.permit.customer();
+    let everybody = app.feed.view(customer) == super::View::All;
+    let about = About { customer: Some(customer), everybody, version, heard_at: app.clock.now() };
+    let echo = app.enforcer.heard(app, Heartbeat { session, ..heartbeat }, name, about).await?;
     Ok(Renewed {
         nonce: format!("{:032x}", echo.nonce.0),
         position: echo.position.0,
         granted_milliseconds: u64::try_from(echo.granted.duration().as_millis()).unwrap_or(0),
+        // The canary's customer is nobody's whose gates are told of one alone.
+        canary: everybody
+            .then(|| app.canary.ask(session))
+            .flatten()
+            .map(|digest| HEXLOWER.encode(digest.bytes())),
     })
 }
 

@@ -8,7 +8,7 @@ use super::{
     BOUNDS, CODES, Metrics, UNSURE, process,
     text::{Format, Writer},
 };
-use crate::{app::App, front::Front, readiness::Readiness};
+use crate::{app::App, canary, front::Front, readiness::Readiness};
 
 /// The commit that this was built from, if whoever built it said so.
 const REVISION: &str = match option_env!("KEYGATE_REVISION") {
@@ -24,6 +24,7 @@ pub(crate) fn page(app: &App, readiness: &Readiness, format: Format) -> String {
     page.measure("keygate_replica_lag_seconds", help, app.authority.vitals().behind().as_secs_f64());
     write_authority(app, &mut page);
     write_feed(app, &mut page);
+    write_canary(app, &mut page);
     app.metrics.write_api(app, &mut page);
     end(page, readiness)
 }
@@ -167,8 +168,38 @@ fn write_feed(app: &App, page: &mut Writer) {
     page.measure("keygate_feed_followers", "Gates that follow this node.", app.feed.followers());
     let help = "Runs of gates whose lease may last, as this node knows.";
     page.measure("keygate_gates_live", help, app.enforcer.live() as u64);
+    let help = "Events that the slowest of them has not said that it has applied.";
+    page.measure("keygate_gates_lag_events", help, app.enforcer.lag(app));
     let help = "Followers that were cut because they read slower than things changed.";
     page.count("keygate_feed_cut_total", help, app.feed.cut());
+}
+
+fn write_canary(app: &App, page: &mut Writer) {
+    let seen = &app.canary.seen;
+    let name = "keygate_revoke_propagation_seconds";
+    page.histogram(name, "Time from an answered revoke of a canary until a gate was heard to refuse it.");
+    let (mut count, bounds) = (0, canary::BOUNDS.iter().map(|(_, bound)| *bound).chain(["+Inf"]));
+    for (bound, bucket) in bounds.zip(&seen.buckets) {
+        count += load(bucket);
+        page.sample("keygate_revoke_propagation_seconds_bucket", &[("le", bound)], count);
+    }
+    page.sample("keygate_revoke_propagation_seconds_sum", &[], load(&seen.micros) as f64 / 1e6);
+    page.sample("keygate_revoke_propagation_seconds_count", &[], count);
+    let name = "keygate_canary_rounds_total";
+    page.counter(name, "Canaries, by what came of them.");
+    for (result, counter) in [("ok", &seen.ok), ("late", &seen.with_late), ("failed", &seen.failed)] {
+        page.sample(name, &[("result", result)], load(counter));
+    }
+    let help = "Gates that took longer than they should to refuse a canary.";
+    page.count("keygate_canary_late_total", help, load(&seen.late));
+    let help = "Gates that let in a canary that they knew to be revoked, and the like: never.";
+    page.count("keygate_canary_wrong_total", help, load(&seen.wrong));
+    let name = "keygate_canary_gates";
+    page.gauge(name, "Gates at the last canary, by how they were measured.");
+    let by = [("decision", &seen.decided), ("position", &seen.applied), ("none", &seen.unconfirmed)];
+    for (by, gates) in by {
+        page.sample(name, &[("result", by)], load(gates));
+    }
 }
 
 fn write_authority(app: &App, page: &mut Writer) {

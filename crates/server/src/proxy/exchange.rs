@@ -75,6 +75,9 @@ async fn forward<G: Guard>(
     target(&mut parts).map_err(refused)?;
     let asked = headers::scrub(&mut parts.headers, client.is_trusted, &shared.proxy.reserved);
     let from = SocketAddr::new(client.ip(&parts, shared), client.peer.port());
+    if let Some(pause) = shared.proxy.pause.as_ref().and_then(|pause| pause(&parts.headers)) {
+        pause.await;
+    }
     (shared.guard)(&mut parts, from).map_err(|refusal| *refusal)?;
     let ours = prepare(&mut parts, asked, shared, client);
     let gate = (!body.is_end_stream()).then(|| Gate::new(parts.headers.contains_key(header::EXPECT)));

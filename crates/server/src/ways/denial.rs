@@ -42,7 +42,7 @@ pub const CODES: [&str; 32] = [
     "method_override_refused",
     "conflicting_forward_headers",
     "untrusted_proxy",
-    "other",
+    "position_invalid",
     "other",
 ];
 
@@ -124,6 +124,7 @@ pub(crate) fn code_number(deny: Deny) -> u8 {
         Deny::MethodOverride => 27,
         Deny::ConflictingHeaders => 28,
         Deny::UntrustedProxy => 29,
+        Deny::PositionInvalid => 30,
     }
 }
 
@@ -189,6 +190,7 @@ mod tests {
             Deny::MethodOverride,
             Deny::ConflictingHeaders,
             Deny::UntrustedProxy,
+            Deny::PositionInvalid,
         ];
         for deny in all {
             assert_eq!(CODES[usize::from(code_number(deny))], deny.code(), "{deny:?}");

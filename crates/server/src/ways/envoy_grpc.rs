@@ -6,7 +6,7 @@
 
 use std::{
     borrow::Cow,
-    future::{Ready, ready},
+    future::ready,
     net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
@@ -17,6 +17,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header},
 };
 use bytes::Bytes;
+use futures_util::future::{MapOk, TryFutureExt as _};
 use hyper::body::Incoming;
 use keygate_gate::http::is_method_override;
 use keygate_model::Deny;
@@ -57,12 +58,13 @@ const NOT_SERVING: i32 = 2;
 const MESSAGE_LEN_MAX: usize = 4 << 20;
 
 /// The headers of a client's that the question is put with.
-const WANTED: [HeaderName; 5] = [
+const WANTED: [HeaderName; 6] = [
     HeaderName::from_static("fastly-key"),
     header::AUTHORIZATION,
     header::USER_AGENT,
     HeaderName::from_static("x-request-id"),
     HeaderName::from_static("x-forwarded-for"),
+    HeaderName::from_static("keygate-min-position"),
 ];
 
 /// What of an identity Envoy's access log and other filters are told, and under which keys.
@@ -94,25 +96,29 @@ pub(crate) async fn answer(
     }
     let is_trusted = doorway.trusts(peer);
     if request.uri().path() == HEALTH {
-        return unary(request, |asked: HealthCheckRequest| health(&app, &asked)).await;
+        return unary(request, |asked: HealthCheckRequest| ready(health(&app, &asked))).await;
     }
     unary(request, |asked: CheckRequest| {
-        let outcome = if is_trusted {
-            check(&app, &asked, &doorway)
-        } else {
-            question::refused(&app, Way::EnvoyGrpc, Deny::UntrustedProxy)
-        };
-        Ok(response(outcome))
+        let (app, doorway) = (Arc::clone(&app), Arc::clone(&doorway));
+        async move {
+            let outcome = if is_trusted {
+                check(&app, &asked, &doorway).await
+            } else {
+                question::refused(&app, Way::EnvoyGrpc, Deny::UntrustedProxy)
+            };
+            Ok(response(outcome))
+        }
     })
     .await
 }
 
 /// Reads the one message, and sends the one that answers it.
-async fn unary<Asked, Answered>(
+async fn unary<Asked, Answered, Answering>(
     request: Request<Incoming>,
-    answer: impl FnMut(Asked) -> Result<Answered, tonic::Status> + Send,
+    answer: impl FnMut(Asked) -> Answering + Send,
 ) -> Response<Body>
 where
+    Answering: Future<Output = Result<Answered, tonic::Status>> + Send,
     Asked: Message + Default + 'static,
     Answered: Message + 'static,
 {
@@ -124,20 +130,21 @@ where
 /// A function, as tonic takes it.
 struct Unary<F>(F);
 
-impl<F, Asked, Answered> Service<tonic::Request<Asked>> for Unary<F>
+impl<F, Asked, Answered, Answering> Service<tonic::Request<Asked>> for Unary<F>
 where
-    F: FnMut(Asked) -> Result<Answered, tonic::Status>,
+    F: FnMut(Asked) -> Answering,
+    Answering: Future<Output = Result<Answered, tonic::Status>>,
 {
     type Response = tonic::Response<Answered>;
     type Error = tonic::Status;
-    type Future = Ready<Result<Self::Response, tonic::Status>>;
+    type Future = MapOk<Answering, fn(Answered) -> Self::Response>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), tonic::Status>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: tonic::Request<Asked>) -> Self::Future {
-        ready((self.0)(request.into_inner()).map(tonic::Response::new))
+        (self.0)(request.into_inner()).map_ok(tonic::Response::new)
     }
 }
 
@@ -149,7 +156,7 @@ fn health(app: &Front, asked: &HealthCheckRequest) -> Result<HealthCheckResponse
 }
 
 /// Asks the gate.
-fn check(app: &Front, asked: &CheckRequest, doorway: &Doorway) -> Outcome {
+async fn check(app: &Arc<Front>, asked: &CheckRequest, doorway: &Doorway) -> Outcome {
     let read = || {
         let attributes = asked.attributes.as_ref().ok_or(Odd::Misconfigured)?;
         let http = attributes.request.as_ref().and_then(|request| request.http.as_ref());
@@ -159,7 +166,12 @@ fn check(app: &Front, asked: &CheckRequest, doorway: &Doorway) -> Outcome {
         Ok((target(http, client)?, headers))
     };
     match read() {
-        Ok((target, headers)) => question::answer(app, Way::EnvoyGrpc, &target, &headers),
+        Ok((target, headers)) => {
+            if let Some(caught_up) = app.catching_up(&headers) {
+                caught_up.await;
+            }
+            question::answer(app, Way::EnvoyGrpc, &target, &headers)
+        }
         Err(odd) => super::unasked(app, Way::EnvoyGrpc, odd),
     }
 }

@@ -92,6 +92,22 @@ fn said(answer: &CheckResponse) -> (i32, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_can_demand_a_position() {
+    let house = House::new();
+    let mut client = client(house.gate).await;
+    let secret = house.token.secret.as_str();
+    for (position, said) in [
+        ("1", (200, "ok")),
+        ("999999999", (503, "position_not_applied")),
+        ("soon", (400, "position_invalid")),
+    ] {
+        let headers = [("fastly-key", secret), ("keygate-min-position", position)];
+        let message = check(socket("192.0.2.1"), Some(http("/orders/1", &headers)));
+        assert_eq!(ask(&mut client, message).await, (said.0, said.1.to_owned()), "{position}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn odd_messages_are_never_let_pass() {
     let house = House::new();
     let mut client = client(house.gate).await;

@@ -7,6 +7,7 @@ mod conformance;
 mod estate;
 mod house;
 mod identity_jwt;
+mod min_position;
 mod oauth;
 mod offboard;
 mod patience;

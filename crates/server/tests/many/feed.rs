@@ -16,7 +16,7 @@ use keygate_gate::{
     lease::{Lease, uptime},
 };
 use keygate_model::{
-    Ask, Host, Method, Path, Policy, Span, Verdict,
+    Ask, Host, Method, Path, Policy, Position, Span, Verdict,
     policy::OWN_POLICY,
     token::{Brand, Foreign, Presented},
 };
@@ -58,6 +58,7 @@ impl Following {
             token: token.secret.clone().into(),
             name: "test".to_owned(),
             clock: Box::new(move || watch.elapsed()),
+            now: Box::new(now),
             chance: Box::new(drawn),
             on_heartbeat: Box::new(move |_| {
                 counted.fetch_add(1, Ordering::Relaxed);
@@ -98,6 +99,7 @@ pub(crate) fn verdict(gate: &Gate, token: &Token) -> Verdict {
         method: Method::Get,
         path: Path::new("/orders/17"),
         secret: Ok(Presented::parse(token.secret.as_bytes(), &Brand::default(), Foreign::Refused).unwrap()),
+        at_least: Position(0),
     };
     gate.authorize(&ask, Client { ip: None, user_agent: "test" }, now())
 }

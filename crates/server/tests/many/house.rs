@@ -48,6 +48,11 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more in the node's configuration.
+    pub(crate) fn with(more: &str) -> Self {
         let home = Home::new();
         std::fs::write(home.path().join("shop.toml"), SHOP).unwrap();
         let operator = Customer::new(&home, "operator");
@@ -55,7 +60,8 @@ impl House {
         let applied = home.command(&["policy", "apply", "shop.toml", "--yes"]).output().unwrap();
         assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
         let lease = crate::feed::LEASE_SECONDS;
-        let settings = format!("[feed]\noperators = [{:?}]\n[node]\nlease_seconds = {lease}\n", operator.id);
+        let settings =
+            format!("[feed]\noperators = [{:?}]\n[node]\nlease_seconds = {lease}\n{more}", operator.id);
         std::fs::write(home.path().join("keygate.toml"), settings).unwrap();
         let node = home.serve();
         Self { node, operator, tenant, home }
@@ -79,6 +85,14 @@ impl House {
     pub(crate) fn token(&self, of: &Customer, scope: &str) -> Token {
         let body = json!({ "username": of.login, "password": PASSWORD, "name": scope, "scope": scope });
         Token::of(&self.post("/tokens", &[], &body).json())
+    }
+
+    /// The same, and the position that whoever decides about it must have applied.
+    pub(crate) fn token_at(&self, of: &Customer, scope: &str) -> (Token, String) {
+        let body = json!({ "username": of.login, "password": PASSWORD, "name": scope, "scope": scope });
+        let made = self.post("/tokens", &[], &body);
+        let position = made.head.lines().find_map(|line| line.strip_prefix("keygate-position: "));
+        (Token::of(&made.json()), position.unwrap().trim().to_owned())
     }
 
     /// A token for a gate.

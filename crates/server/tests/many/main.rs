@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be read fails the test")]
 
+mod canary;
 mod failover;
 mod feed;
 mod gates;
 mod house;
 mod kept;
+mod listed;
 mod mass_revoke;
+mod min_position;
 mod patroni;
 #[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]

@@ -45,6 +45,51 @@ fn through(proxy: &Server, token: &Token) -> u16 {
     answer[9..12].parse().unwrap()
 }
 
+fn until(proxy: &Server, token: &Token, status: u16) -> Duration {
+    let watch = Stopwatch::start();
+    loop {
+        let said = through(proxy, token);
+        if said == status {
+            return watch.elapsed();
+        }
+        assert!(watch.elapsed() < Duration::from_secs(15), "{said} and not {status}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_proxy_that_follows_from_afar_refuses_in_a_tenth_of_a_second_and_closes_when_it_is_cut_off() {
+    let mut house = House::new();
+    let (gate_token, kept) = (house.gate_token(&house.operator), house.token(&house.tenant, "shop:read"));
+    std::fs::write(house.home.path().join("proxy.token"), &gate_token.secret).unwrap();
+    let (api, url) = (upstream(), house.url());
+    let before =
+        ["proxy", "--upstream", &api, "--listen", "127.0.0.1:0", "--db", "sqlite:/nowhere/keygate.db"];
+    let follow = ["--follow", &url, "--token-file", "proxy.token", "--lease", "2", "--name", "proxy-1"];
+    let proxy = house.home.start(&[&before[..], &follow].concat());
+    until(&proxy, &kept, 200);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..10 {
+        let token = house.token(&house.tenant, "shop:read");
+        until(&proxy, &token, 200);
+        house.revoke(&token);
+        slowest = slowest.max(until(&proxy, &token, 401));
+    }
+    assert!(slowest <= Duration::from_millis(100), "{slowest:?}");
+    let last = house.token(&house.tenant, "shop:read");
+    until(&proxy, &last, 200);
+    let receipt = house.revoke_and_wait(&last, "enforced").json();
+    assert_eq!(receipt["gates"][0]["name"], "proxy-1", "it confirms like any other gate: {receipt}");
+    assert_eq!((through(&proxy, &last), through(&proxy, &kept)), (401, 200));
+    // The node goes, and another takes its place on another address: nobody tells the proxy.
+    let elsewhere = house.home.serve();
+    drop(std::mem::replace(&mut house.node, elsewhere));
+    assert_eq!(through(&proxy, &kept), 200, "not yet");
+    let took = until(&proxy, &kept, 503);
+    assert!(took >= Duration::from_millis(900), "{took:?}");
+    assert_eq!(through(&proxy, &last), 503, "who was refused may be let in by now");
+}
+
 /// Was wrong once: a receipt named the gates that follow, and not the proxy that reads the same file some moments later.
 #[test]
 fn after_a_receipt_no_gate_beside_the_node_lets_the_token_in() {

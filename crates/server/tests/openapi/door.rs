@@ -17,9 +17,10 @@ const UNAUTHENTICATED: [&str; 7] = [
     "token_revoked",
     "owner_disabled",
 ];
-const UNAVAILABLE: [&str; 9] = [
+const UNAVAILABLE: [&str; 10] = [
     "authority_stale",
     "lease_lapsed",
+    "position_not_applied",
     "owner_missing",
     "record_unsupported",
     "record_tampered",
@@ -100,7 +101,7 @@ pub(crate) fn refusals(policy: &Policy, asks: &Asks, own: Map<String, Value>) ->
         add("404", &["no_rule"]);
     }
     if let Some(Access::Action(action) | Access::ActionIfAny(action)) = asks.access {
-        add("400", &["multiple_credentials"]);
+        add("400", &["multiple_credentials", "position_invalid"]);
         add("403", &forbidden(policy, action, asks.names_service));
         if policy.is_counted(action) && !policy.is_urgent(action) {
             add("429", &["rate_limited"]);

@@ -1,6 +1,6 @@
 use keygate_authority::{Fault, policy::Row};
 use keygate_gate::Client;
-use keygate_model::{Ask, Host, Method, Path, PolicyId, Record, Subject, Verdict, decide::Deny};
+use keygate_model::{Ask, Host, Method, Path, PolicyId, Position, Record, Subject, Verdict, decide::Deny};
 
 use super::{intruder, named, tamper, x};
 use crate::house::{House, at, noon, said};
@@ -25,6 +25,7 @@ fn is_open(house: &House, name: &str, path: &str) -> bool {
         method: Method::Get,
         path: Path::new(path),
         secret: Err(Deny::Missing),
+        at_least: Position(0),
     };
     matches!(house.gate.authorize(&ask, Client { ip: None, user_agent: "" }, noon()), Verdict::Allow(_))
 }

@@ -43,6 +43,14 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("GET /tokens/self", &[KEY], Deny(403, "no_rule")),
         Case::new("PUT /orders/1", &[KEY, "Content-Length: 0"], Deny(403, "no_rule")),
         Case::new("GET /orders/1", &[], Deny(401, "credential_missing")),
+        // Each of them passes on what a client demands.
+        Case::new("GET /orders/1", &[KEY, "Keygate-Min-Position: 1"], Pass("good")),
+        Case::new("GET /orders/1", &[KEY, "Keygate-Min-Position: soon"], Deny(400, "position_invalid")),
+        Case::new(
+            "GET /orders/1",
+            &[KEY, "Keygate-Min-Position: 999999999"],
+            Deny(503, "position_not_applied"),
+        ),
         // B14: what the client says of its address changes nothing, here or there.
         order("{near}", Deny(403, "ip_not_allowed")),
         order("{near}", Pass("near")).from(ITS_NETWORK),

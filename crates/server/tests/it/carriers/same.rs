@@ -66,6 +66,10 @@ fn credentials(draw: &mut Draw, secrets: &[Vec<u8>]) -> Vec<(&'static str, Vec<u
                 .push((draw.pick(&["fastly-key", "authorization"]), bearer(&draw.pick(secrets), "Bearer ")));
         }
     }
+    if draw.below(16) == 0 {
+        let position: &[u8] = draw.pick(&[&b"1"[..], b"0", b"-1", b"", b"1,2", b"\xff", b"999999999"]);
+        credentials.push(("keygate-min-position", position.to_vec()));
+    }
     credentials
 }
 
@@ -166,6 +170,8 @@ async fn one_question_has_one_answer_whoever_carries_it() {
         "sudo_required",
         "unclassified",
         "scheme_not_supported",
+        "position_invalid",
+        "position_not_applied",
     ] {
         assert!(seen.get(code).is_some_and(|times| *times >= 5), "{code}: {seen:?}");
     }
@@ -173,7 +179,11 @@ async fn one_question_has_one_answer_whoever_carries_it() {
     let after = counted(&house).await;
     for (code, times) in &seen {
         let grown = after.get(code).unwrap_or(&0) - before.get(code).unwrap_or(&0);
-        assert!(code.is_empty() || grown >= u64::from(*times) * 5, "{code}: {grown} {times}");
+        // What cannot be told is no refusal.
+        assert!(
+            ["", "position_not_applied"].contains(&code.as_str()) || grown >= u64::from(*times) * 5,
+            "{code}: {grown} {times}"
+        );
     }
     let files = std::fs::read(house.db()).expect("the database");
     assert!(!files.windows(6).any(|part| part == b"/orde".as_slice()), "no question is kept");
