@@ -15,7 +15,6 @@ use keygate_model::{
 };
 use serde_json::{Value, json};
 
-use super::Reply;
 use crate::{app::App, error::Problem, json::time};
 
 /// How long an answer waits if the caller names no bound: longer than any gate that lost its lease is waited for.
@@ -60,14 +59,11 @@ impl Wait {
         Ok(if enforced { Self::Enforced(bound.unwrap_or(WAIT).min(WAIT_MAX)) } else { Self::Committed })
     }
 
-    /// The answer to a revoke of these tokens that has just been committed.
-    ///
-    /// # Errors
-    /// 503 if what the gates have said cannot be read; the tokens are revoked.
-    pub(crate) async fn answer(self, app: &App, origin: &Origin, tokens: &[TokenId]) -> Reply<Response> {
-        let Self::Enforced(bound) = self else { return Ok(StatusCode::NO_CONTENT.into_response()) };
+    /// The answer to a revoke of these tokens that has just been committed. Whatever fails from here on, they are revoked.
+    pub(crate) async fn answer(self, app: &App, origin: &Origin, tokens: &[TokenId]) -> Response {
+        let Self::Enforced(bound) = self else { return StatusCode::NO_CONTENT.into_response() };
         let (committed, position) = (uptime(), origin.reached().unwrap_or_else(|| app.gate.position()));
-        let enforcement = app.enforcer.wait(app, position, committed, bound).await?;
+        let enforcement = app.enforcer.wait(app, position, committed, bound).await;
         let receipt = Receipt { tokens, position, committed, enforcement: &enforcement };
         let mut body = receipt.json(app);
         let status = match enforcement {
@@ -82,7 +78,7 @@ impl Wait {
         if status == StatusCode::OK {
             response.headers_mut().insert("preference-applied", HeaderValue::from_static("enforced"));
         }
-        Ok(response)
+        response
     }
 }
 
