@@ -14,7 +14,7 @@ mod why;
 use std::{sync::Arc, time::Duration};
 
 use keygate_model::{
-    Position,
+    Position, Timestamp,
     enforce::{Echo, Epoch, Nonce, Session},
 };
 use tokio::sync::{Mutex, Notify};
@@ -71,6 +71,8 @@ pub struct Renewed {
     pub sent_at: Duration,
     /// Where the node was.
     pub position: Position,
+    /// The node's time, if it said so.
+    pub time: Option<Timestamp>,
 }
 
 /// Where a gate can go on.
@@ -276,12 +278,13 @@ impl Follower {
                 applied: heartbeat.applied.0,
             };
             match tokio::time::timeout(SILENCE_MAX, line.renew(&self.settings.token, &ask)).await {
-                Ok(Ok((position, granted))) => {
+                Ok(Ok((position, granted, time))) => {
+                    // Before anybody is let in by it.
+                    (self.settings.on_heartbeat)(Renewed { sent_at, position, time });
                     let echo = Echo { session: self.session, epoch, nonce, position, granted };
                     self.prove(|heartbeats| {
                         heartbeats.echoed(&echo, self.gate.position()).unwrap_or_default()
                     });
-                    (self.settings.on_heartbeat)(Renewed { sent_at, position });
                 }
                 Ok(Err(why)) => tracing::debug!(error = %why, "the lease was not renewed"),
                 Err(_) => tracing::debug!("the lease was not renewed in time"),

@@ -10,7 +10,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use keygate_model::{Position, Span};
+use keygate_model::{Position, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Mutex, task::AbortHandle};
 
@@ -62,6 +62,8 @@ struct Answer {
     nonce: String,
     position: i64,
     granted_milliseconds: u64,
+    /// Older nodes do not say it.
+    time_microseconds: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -87,8 +89,12 @@ impl Line {
         }
     }
 
-    /// Renews the lease. Where the record was and what is granted, if it is the answer to this.
-    pub(super) async fn renew(&self, token: &str, renewal: &Renewal<'_>) -> Result<(Position, Span), Why> {
+    /// Renews the lease. Where the record was, what is granted and how late it is there, if it is the answer to this.
+    pub(super) async fn renew(
+        &self,
+        token: &str,
+        renewal: &Renewal<'_>,
+    ) -> Result<(Position, Span, Option<Timestamp>), Why> {
         let body = serde_json::to_vec(renewal).map_err(|_| Why::Unexpected)?;
         let request = self.request(Method::POST, "/feed/lease", token, body.into())?;
         let response = self.send_beside(request).await?;
@@ -98,7 +104,7 @@ impl Line {
         let answer: Answer = serde_json::from_slice(&read(response).await?).map_err(|_| Why::Unexpected)?;
         let granted = Span::of(Duration::from_millis(answer.granted_milliseconds)).ok_or(Why::Unexpected)?;
         if answer.nonce == renewal.nonce {
-            Ok((Position(answer.position), granted))
+            Ok((Position(answer.position), granted, answer.time_microseconds.map(Timestamp::from_micros)))
         } else {
             Err(Why::Unexpected)
         }

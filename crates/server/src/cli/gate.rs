@@ -114,7 +114,8 @@ impl GateCommand {
         let gate = Gate::new(Arc::new(policy(self.policy.as_ref())?), 0);
         let gate = Arc::new(gate.with_lease(Lease::of(lease, uptime)));
         let brand = self.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default();
-        let front = Front::new(Arc::clone(&gate), Clock::System, Rng::System, brand, None);
+        let front = Arc::new(Front::new(Arc::clone(&gate), Clock::steady(), Rng::System, brand, None));
+        let hears = Arc::clone(&front);
         let (watch, token) = (Stopwatch::start(), token(&self.token_file)?);
         let age_max = Duration::from_secs(self.state_max_age);
         let state = self.state.clone().map(|dir| Arc::new(Kept::new(dir, &token, age_max)));
@@ -125,12 +126,16 @@ impl GateCommand {
             clock: Box::new(move || watch.elapsed()),
             // Without entropy two gates wait equally long, and a nonce is one that the node has seen.
             chance: Box::new(|| Rng::System.bytes().map_or(0, u128::from_be_bytes)),
-            on_heartbeat: Box::new(|_| {}),
+            on_heartbeat: Box::new(move |renewed| {
+                if let Some(time) = renewed.time {
+                    hears.hear(time);
+                }
+            }),
             // The lease ends before that; a policy may let what is known through for longer.
             silence_max: OUTAGE_MAX,
         };
         let follower = Arc::new(Follower::new(gate, settings));
-        Ok(Post { front: Arc::new(front), follower, state })
+        Ok(Post { front, follower, state })
     }
 }
 

@@ -121,7 +121,7 @@ impl Proxy {
         let settings = self.database.settings(&rng)?;
         Ok(App::open(app::Parts {
             settings,
-            clock: Clock::System,
+            clock: Clock::steady(),
             rng,
             brand: self.token_prefix.as_deref().map(Brand::parse).transpose()?.unwrap_or_default(),
             public_url: None,

@@ -16,6 +16,8 @@ pub(crate) struct Renewed {
     pub(crate) position: i64,
     /// For how long at most the gate may let anybody in by it, counted from when it sent the heartbeat.
     pub(crate) granted_milliseconds: u64,
+    /// The node's time.
+    pub(crate) time_microseconds: i64,
 }
 
 /// Commits a heartbeat of a gate, and answers it.
@@ -34,6 +36,7 @@ pub(crate) async fn renew(
         nonce: format!("{:032x}", echo.nonce.0),
         position: echo.position.0,
         granted_milliseconds: u64::try_from(echo.granted.duration().as_millis()).unwrap_or(0),
+        time_microseconds: app.clock.now().micros(),
     })
 }
 
