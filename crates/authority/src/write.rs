@@ -34,6 +34,7 @@ use crate::{
 };
 
 mod desk;
+mod reserve;
 
 /// The writer's connection, and how to get another.
 pub(crate) struct Opened {
@@ -60,6 +61,7 @@ pub(crate) struct Write<'t> {
     head: &'t mut Head,
     actor: Actor,
     origin: &'t Origin,
+    short: bool,
 }
 
 /// Proof that a change has named its event, with what the verb returns. Only [`Write::commit`] makes one.
@@ -118,6 +120,9 @@ impl Write<'_> {
         if events.is_empty() {
             return Err(Fault::invalid("no_event", "a change must say what happened"));
         }
+        if self.short && !events.iter().all(reserve::takes_away) {
+            return Err(Fault::Unavailable);
+        }
         for event in events {
             self.head.append(self.db, self.keys, self.actor, self.origin, event)?;
         }
@@ -135,6 +140,8 @@ struct Desktop<'t> {
     db: &'t Connection,
     keys: &'t Keys,
     head: &'t mut Head,
+    /// Whether there is no room on the disk but for what takes away.
+    short: bool,
 }
 
 /// What became of a transaction.
@@ -174,8 +181,9 @@ impl Writer {
         let name = "keygate-writer".to_owned();
         let run = move || {
             let Opened { db, place, sync } = opened;
-            desk::Desk { db, place, sync, keys, feed, owes: false, vitals, look_again: Duration::ZERO }
-                .run(&inbox);
+            let reserve = reserve::Reserve::beside(&place);
+            let look_again = Duration::ZERO;
+            desk::Desk { db, place, sync, keys, feed, owes: false, vitals, look_again, reserve }.run(&inbox);
         };
         let thread = thread::Builder::new().name(name).spawn(run).map_err(|_| Fault::Stopped)?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread) })
@@ -270,10 +278,10 @@ fn in_part<T>(
     verb: impl FnOnce(Write<'_>) -> Result<Committed<T>, Fault>,
     reached: &mut Option<Position>,
 ) -> Result<T, Fault> {
-    let Desktop { db, keys, head } = desk;
+    let Desktop { db, keys, head, short } = desk;
     let before = *head;
     db.begin_part()?;
-    let done = verb(Write { db, keys, head: &mut *head, actor, origin });
+    let done = verb(Write { db, keys, head: &mut *head, actor, origin, short });
     let ended = db.end_part(done.is_ok());
     if done.is_err() || ended.is_err() {
         *head = before;
