@@ -100,7 +100,9 @@ impl<'h> Maker<'h> {
         }
         assert!(!self.refused.is_empty(), "there is always room");
         let before = self.refused.len();
-        (0..10).for_each(|_| drop(self.make()));
+        for _ in 0..10 {
+            self.make();
+        }
         assert!(self.refused.len() > before, "it was refused once, and then there was room");
     }
 
@@ -180,12 +182,22 @@ fn a_full_disk_under_a_file_refuses_changes_and_nothing_else() {
     let (node, at) = serve(&house);
     let mut maker = Maker::new(&house, at);
     let pair = Pair::new(at, &maker.sudo);
+    (0..20).for_each(|_| assert!(maker.make()));
     disk.fill();
     maker.until_full();
+    assert!(maker.refused.iter().all(|(_, code)| code == "storage_unavailable"), "{:?}", maker.refused);
     maker.decides(node.way, &pair);
+    // Room is kept for that, and for nothing else.
+    let at_node = |token: &Token| Client::new(node.way).must(&question(&token.secret)).status;
+    let (_, revoked) = pair.revoke(at, &maker.sudo, "enforced");
+    assert_eq!((revoked, at_node(&pair.doomed), at_node(&pair.live)), (200, 401, 200));
+    assert!(!maker.make(), "something else was made in the room that is kept for revokes");
+    // What is in the file now is what there is, also of what was told not to be done.
+    drop(node);
     disk.free();
+    let node = house.node(at, &[]);
     maker.recovers(Duration::from_secs(10));
-    pair.revoke(at, &maker.sudo, "enforced");
+    assert_eq!(Client::new(node.way).must(&question(&pair.doomed.secret)).status, 401);
 }
 
 #[test]

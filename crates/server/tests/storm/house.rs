@@ -12,8 +12,8 @@ use crate::{
     process::Home,
 };
 
-const PASSWORD: &str = "correct horse battery staple";
-const LOGIN: &str = "operator@example.com";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const LOGIN: &str = "operator@example.com";
 
 const SHOP: &str = r#"
 name = "shop"
@@ -134,12 +134,13 @@ impl House {
 
     /// Starts a gate that follows, which is called so and keeps what it knows.
     pub(crate) fn gate(&self, name: &str, follow: SocketAddr, token: &Token, lease: u64) -> Place {
-        self.gate_at(name, (free_address(), free_address()), follow, token, lease)
+        self.gate_in(&[], name, (free_address(), free_address()), follow, token, lease)
     }
 
-    /// The same at these addresses: for `/readyz`, and for nginx.
-    pub(crate) fn gate_at(
+    /// The same with this in its environment, at these addresses: for `/readyz`, and for nginx.
+    pub(crate) fn gate_in(
         &self,
+        env: &[(&str, &str)],
         name: &str,
         (at, way): (SocketAddr, SocketAddr),
         follow: SocketAddr,
@@ -153,7 +154,8 @@ impl House {
         let (listen, nginx) = (at.to_string(), format!("nginx={way}"));
         let args = ["gate", "--follow", &follow, "--token-file", &file, "--name", name, "--state", name];
         let places = ["--listen", &listen, "--way", &nginx, "--lease", &lease];
-        let command = self.home.command(&[&args[..], &places].concat());
+        let mut command = self.home.command(&[&args[..], &places].concat());
+        command.envs(env.iter().copied());
         Place { peer: Peer::start(command), at, way }
     }
 

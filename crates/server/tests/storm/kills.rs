@@ -83,7 +83,8 @@ impl Town {
                 let Some(Place { at, way, .. }) = self.gates[place].take() else { return };
                 thread::sleep(down);
                 let name = format!("gate-{place}");
-                let gate = self.house.gate_at(&name, (at, way), self.at, &self.gate_token, LEASE_SECONDS);
+                let gate =
+                    self.house.gate_in(&[], &name, (at, way), self.at, &self.gate_token, LEASE_SECONDS);
                 self.gates[place] = Some(gate);
             }
         }

@@ -7,6 +7,7 @@
     reason = "figures are for who reads the run; what cannot be read fails the test"
 )]
 
+#[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../fault/clock.rs"]
 mod clock;
 mod cuts;
@@ -14,11 +15,12 @@ mod disk;
 mod durable;
 mod hang;
 mod house;
-#[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../fault/http.rs"]
 mod http;
+mod jumps;
 mod kills;
 mod machine;
+mod netns;
 mod pauses;
 mod peer;
 #[expect(dead_code, reason = "other tests use more of it")]
