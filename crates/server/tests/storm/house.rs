@@ -183,7 +183,7 @@ impl House {
 
 impl Place {
     /// Waits until it can tell.
-    pub(crate) fn is_ready(self) -> Self {
+    pub(crate) fn once_ready(self) -> Self {
         wait_for("a process to be ready", Duration::from_secs(20), || {
             let answer = Client::new(self.at).ask(&Ask::new("GET /readyz"));
             answer.ok().filter(|answer| answer.status == 200)

@@ -75,7 +75,7 @@ fn what_has_expired_stays_so_whatever_the_clocks_show() {
     let gate_in = |env: &[(&str, &str)]| {
         house
             .gate_in(env, "gate", (free_address(), free_address()), at, &gate_token, LEASE_SECONDS)
-            .is_ready()
+            .once_ready()
     };
     let gate = gate_in(&shifts[1].env());
     let end = Timestamp::from_second(now().seconds() + 4).unwrap();

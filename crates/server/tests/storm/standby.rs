@@ -43,7 +43,7 @@ fn a_primary_without_its_standby_lets_its_gates_lapse_and_a_standby_serves_no_no
     let cut = moment();
     machines.run("promote", "b", &[]);
     house.moves(on(&machines, "b"));
-    let _second = house.node(new, &[]).is_ready();
+    let _second = house.node(new, &[]).once_ready();
     let (revoked, status) = pair.revoke(new, &sudo, "enforced, wait=15");
     assert_eq!(status, 200, "the leases have ended, and the new primary's node must know");
     // Long enough that both have been asked about it often.
