@@ -1,10 +1,11 @@
 //! Processes that are stopped in their tracks for a while and go on (K08 c).
 
-use std::{thread, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use crate::{
     clock::{moment, wait_for},
-    house::{House, Token},
+    house::{House, Token, question},
+    http::{Ask, Client},
     machine::Machines,
     peer::free_address,
     traffic::{Pair, Traffic},
@@ -30,12 +31,14 @@ fn a_gate_that_stood_still_knows_that_it_did() {
         let traffic = Traffic::start(gate.way, &pair, || None);
         gate.peer.signal("STOP");
         let stopped = moment();
+        let waiting = questions(gate.way, &pair.doomed);
         let (revoked, status) = pair.revoke(at, &sudo, "enforced, wait=9");
         assert_eq!(status, 200, "its lease has ended, and the node must know");
         let waited = revoked - stopped;
         thread::sleep(Duration::from_secs(*seconds).saturating_sub(stopped.elapsed()));
         let resumed = moment();
         gate.peer.signal("CONT");
+        nobody_is_let_in(waiting);
         traffic.until(false, 200);
         traffic.until(true, 401);
         let samples = traffic.end();
@@ -67,12 +70,14 @@ fn a_node_that_stood_still_knows_that_it_did() {
         let traffics = ways.map(|way| Traffic::start(way, &pair, || None));
         nodes[0].peer.signal("STOP");
         let stopped = moment();
+        let waiting = questions(nodes[0].way, &pair.doomed);
         let (revoked, status) = pair.revoke(places[1], &sudo, "enforced, wait=9");
         assert_eq!(status, 200, "the leases have ended, and the other node must know");
         let waited = revoked - stopped;
         thread::sleep(Duration::from_secs(*seconds).saturating_sub(stopped.elapsed()));
         let resumed = moment();
         nodes[0].peer.signal("CONT");
+        nobody_is_let_in(waiting);
         for (traffic, name) in traffics.into_iter().zip(["node", "its gate"]) {
             traffic.until(false, 200);
             traffic.until(true, 401);
@@ -92,7 +97,26 @@ fn a_node_that_stood_still_knows_that_it_did() {
     }
 }
 
-fn knows(node: std::net::SocketAddr, token: &Token) -> bool {
-    let ask = crate::http::Ask::new("GET /tokens/self").key(&token.secret);
-    crate::http::Client::new(node).must(&ask).status == 200
+/// Questions that wait for a process which stands still: which of them and of what the feed brought comes first when it goes on,
+/// nobody knows.
+fn questions(way: SocketAddr, token: &Token) -> Vec<Client> {
+    let ask = || {
+        let mut client = Client::new(way);
+        client.send(&question(&token.secret)).map(|()| client)
+    };
+    (0..32).map(|_| ask().unwrap()).collect()
+}
+
+fn nobody_is_let_in(waiting: Vec<Client>) {
+    for mut client in waiting {
+        assert_ne!(
+            client.receive().unwrap().status,
+            200,
+            "a question that waited meanwhile is answered from before"
+        );
+    }
+}
+
+fn knows(node: SocketAddr, token: &Token) -> bool {
+    Client::new(node).must(&Ask::new("GET /tokens/self").key(&token.secret)).status == 200
 }
