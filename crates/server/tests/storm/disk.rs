@@ -59,6 +59,8 @@ impl Drop for Disk {
     fn drop(&mut self) {
         drop(Command::new("umount").arg("-l").arg(&self.0).status());
         drop(fs::remove_dir(&self.0));
+        // The machines' folder, which could not be removed before.
+        drop(self.0.parent().map(fs::remove_dir));
     }
 }
 
