@@ -357,11 +357,17 @@ impl<'r> Row<'r> {
 }
 
 impl Error {
+    /// Whether there was no room on the disk of this machine.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Sqlite(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
+    }
+
     /// Whether a commit that failed with it has certainly done nothing.
     pub(crate) fn is_undone(&self) -> bool {
         match self {
             Self::Postgres(error) => postgres::is_undone(error),
-            _ => false,
+            // There was no room for the frame of the log that ends the commit, and without that no part of it counts.
+            _ => self.is_full(),
         }
     }
 }

@@ -36,6 +36,7 @@ use crate::{
 };
 
 mod desk;
+mod reserve;
 
 /// The writer's connection, and how to get another.
 pub(crate) struct Opened {
@@ -63,6 +64,7 @@ pub(crate) struct Write<'t> {
     head: &'t mut Head,
     actor: Actor,
     origin: &'t Origin,
+    short: bool,
 }
 
 /// Proof that a change has named its event, with what the verb returns. Only [`Write::commit`] makes one.
@@ -127,6 +129,9 @@ impl Write<'_> {
         if events.is_empty() {
             return Err(Fault::invalid("no_event", "a change must say what happened"));
         }
+        if self.short && !events.iter().all(|(_, event)| reserve::takes_away(event)) {
+            return Err(Fault::Unavailable);
+        }
         for (actor, event) in events {
             self.head.append(self.db, self.keys, *actor, self.origin, event)?;
         }
@@ -160,6 +165,8 @@ struct Desktop<'t> {
     db: &'t Connection,
     keys: &'t Keys,
     head: &'t mut Head,
+    /// Whether there is no room on the disk but for what takes away.
+    short: bool,
 }
 
 /// What became of a transaction.
@@ -199,6 +206,7 @@ impl Writer {
         let name = "keygate-writer".to_owned();
         let run = move || {
             let Opened { db, place, sync, memory } = opened;
+            let reserve = reserve::Reserve::beside(&place);
             desk::Desk {
                 db,
                 place,
@@ -213,6 +221,7 @@ impl Writer {
                 noted_at: Duration::ZERO,
                 note_again: Duration::ZERO,
                 look_again: Duration::ZERO,
+                reserve,
             }
             .run(&inbox);
         };
@@ -314,10 +323,10 @@ fn in_part<T>(
     verb: impl FnOnce(Write<'_>) -> Result<Committed<T>, Fault>,
     reached: &mut Option<Position>,
 ) -> Result<T, Fault> {
-    let Desktop { db, keys, head } = desk;
+    let Desktop { db, keys, head, short } = desk;
     let before = *head;
     db.begin_part()?;
-    let done = verb(Write { db, keys, head: &mut *head, actor, origin });
+    let done = verb(Write { db, keys, head: &mut *head, actor, origin, short });
     let ended = db.end_part(done.is_ok());
     if done.is_err() || ended.is_err() {
         *head = before;

@@ -73,6 +73,8 @@ pub struct Renewed {
     pub sent_at: Duration,
     /// Where the node was.
     pub position: Position,
+    /// The node's time, if it said so.
+    pub time: Option<Timestamp>,
 }
 
 /// Where a gate can go on.
@@ -283,13 +285,14 @@ impl Follower {
                 canary_allowed: decided.map(|(_, allowed)| allowed),
             };
             match tokio::time::timeout(SILENCE_MAX, line.renew(&self.settings.token, &ask)).await {
-                Ok(Ok(Answered { position, granted, canary: asked })) => {
+                Ok(Ok(Answered { position, granted, canary: asked, time })) => {
                     canary = asked;
+                    // Before anybody is let in by it.
+                    (self.settings.on_heartbeat)(Renewed { sent_at, position, time });
                     let echo = Echo { session: self.session, epoch, nonce, position, granted };
                     self.prove(|heartbeats| {
                         heartbeats.echoed(&echo, self.gate.position()).unwrap_or_default()
                     });
-                    (self.settings.on_heartbeat)(Renewed { sent_at, position });
                 }
                 Ok(Err(why)) => tracing::debug!(error = %why, "the lease was not renewed"),
                 Err(_) => tracing::debug!("the lease was not renewed in time"),

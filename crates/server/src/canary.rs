@@ -171,7 +171,7 @@ impl Canary {
         *self.song() = Some(Song { digest, gone: None, said: BTreeMap::new() });
         let id = app.authority.make_canary(&origin, minted).await?;
         let (made, position) = (uptime(), origin.reached().unwrap_or_else(|| app.gate.position()));
-        app.enforcer.wait(app, position, made, LEARN_MAX).await?;
+        app.enforcer.wait(app, position, made, LEARN_MAX).await;
         // Those that say nothing are measured by what they have applied.
         let learned = async { tokio::join!(tokio::time::sleep(HEARD_WITHIN), self.all_allow()) };
         drop(timeout(LEARN_MAX, learned).await);
@@ -184,7 +184,7 @@ impl Canary {
         }
         self.seen.expect(!allows(app, &digest), "this node let a revoked canary in");
         let bound = app.enforcer.lease().duration().min(WAIT_MAX) + BEYOND;
-        let enforcement = app.enforcer.wait(app, position, committed, bound).await?;
+        let enforcement = app.enforcer.wait(app, position, committed, bound).await;
         let (Enforcement::Enforced(lines) | Enforcement::Waiting { lines, .. }) = &enforcement;
         self.judge(lines, committed, late);
         Ok(())

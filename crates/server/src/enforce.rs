@@ -183,27 +183,29 @@ impl Enforcer {
         Ok(beat)
     }
 
-    /// Waits until what was committed at `position` is enforced at every gate, for `bound` at most.
-    ///
-    /// # Errors
-    /// Storage faults: what gates of other nodes have said cannot be read.
+    /// Waits until what was committed at `position` is enforced at every gate, for `bound` at most. As long as what gates of
+    /// other nodes have said cannot be read, nobody knows that it is.
     pub(crate) async fn wait(
         &self,
         app: &App,
         position: Position,
         committed: Uptime,
         bound: Duration,
-    ) -> Result<Enforcement, Fault> {
+    ) -> Enforcement {
         let (mut moved, end) = (self.moved.subscribe(), committed.after(bound));
         loop {
             moved.mark_unchanged();
             self.confirm_own(app);
-            self.read(app).await?;
+            let read = self.read(app).await;
             let now = uptime();
-            let enforcement = self.book().enforced(position, committed, now);
-            let Enforcement::Waiting { until, .. } = &enforcement else { return Ok(enforcement) };
+            let mut enforcement = self.book().enforced(position, committed, now);
+            if let (Err(fault), Enforcement::Enforced(lines)) = (read, &mut enforcement) {
+                tracing::warn!(error = %fault, "what other nodes' gates have said cannot be read: no receipt yet");
+                enforcement = Enforcement::Waiting { until: end, lines: std::mem::take(lines) };
+            }
+            let Enforcement::Waiting { until, .. } = &enforcement else { return enforcement };
             if end <= now {
-                return Ok(enforcement);
+                return enforcement;
             }
             // Another process may have heard more by then.
             let pause = end.min(*until).since(now).clamp(Duration::from_millis(1), LOOK);

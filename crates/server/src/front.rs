@@ -1,15 +1,18 @@
 //! What stands in front: everything that a question about a request needs, and nothing that needs the record. A node has it
 //! and more ([`App`](crate::app::App)); a gate without a database has nothing else.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::http::HeaderMap;
 use keygate_authority::denial::Denials;
 use keygate_gate::Gate;
-use keygate_model::token::Brand;
+use keygate_model::{Timestamp, token::Brand};
 
 use crate::{
     behind::Bench,
@@ -45,7 +48,12 @@ pub struct Front {
     pub(crate) bench: Bench,
     request_ids: RequestIds,
     stopping: AtomicBool,
+    /// How far the machine's clock was from the node's when that was heard last, in microseconds.
+    skew: AtomicU64,
 }
+
+/// How far clocks may be apart without a word about it.
+const SKEW_MAX: Duration = Duration::from_secs(5);
 
 impl Front {
     /// A front before this gate, without what comes from a key file.
@@ -64,7 +72,22 @@ impl Front {
             request_ids: RequestIds::new(rng.bytes().unwrap_or_default()),
             rng,
             stopping: AtomicBool::new(false),
+            skew: AtomicU64::new(0),
         }
+    }
+
+    /// Takes the time that the node says it is.
+    pub(crate) fn hear(&self, node: Timestamp) {
+        let Some(skew) = self.clock.hear(node) else { return };
+        let before = self.skew.swap(u64::try_from(skew.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if skew > SKEW_MAX && Duration::from_micros(before) <= SKEW_MAX {
+            tracing::warn!(seconds = skew.as_secs_f64(), "this machine's clock and the node's are apart");
+        }
+    }
+
+    /// How far the machine's clock was from the node's when that was heard last.
+    pub(crate) fn skew(&self) -> Duration {
+        Duration::from_micros(self.skew.load(Ordering::Relaxed))
     }
 
     /// Says that serving is about to end.

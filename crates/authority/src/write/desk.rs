@@ -11,7 +11,7 @@ use std::{
 use keygate_model::{Actor, Position};
 use tokio::sync::oneshot;
 
-use super::{Answer, Desktop, Fate, Message, in_part};
+use super::{Answer, Desktop, Fate, Message, in_part, reserve::Reserve};
 use crate::{
     chain::Head,
     db::{self, Connection, Db, Sync},
@@ -62,6 +62,8 @@ pub(super) struct Desk {
     pub(super) note_again: Duration,
     /// Until when a server that was lost is not looked for again, since the start.
     pub(super) look_again: Duration,
+    /// What is kept for a full disk.
+    pub(super) reserve: Option<Reserve>,
 }
 
 impl Desk {
@@ -147,12 +149,19 @@ impl Desk {
     fn work(&mut self, first: Message, inbox: &Receiver<Message>) {
         let mut answers: Vec<Answer> = Vec::new();
         self.find_again();
+        let now = self.vitals.now();
+        if let Some(reserve) = &mut self.reserve {
+            reserve.try_again(now);
+        }
         let fate = match self.fill(&mut answers, first, inbox) {
             Ok(()) => self.settle(),
             Err(fault) => {
                 tracing::error!(error = ?fault, waiting = answers.len(), "a transaction failed: nothing of it was done");
                 self.vitals.store_failed();
                 self.roll_back();
+                if let Fault::Storage(error) = &fault {
+                    self.note_room(error);
+                }
                 // Whoever keeps us from writing may have written, and a gate hears of that whether we can write or not.
                 self.look_around();
                 Fate::NotDone
@@ -196,7 +205,10 @@ impl Desk {
 
     fn run_one(&self, message: Message, head: Option<&mut Head>) -> Answer {
         match message {
-            Message::Change(job) => job(head.map(|head| Desktop { db: &self.db, keys: &self.keys, head })),
+            Message::Change(job) => {
+                let short = self.is_short();
+                job(head.map(|head| Desktop { db: &self.db, keys: &self.keys, head, short }))
+            }
             Message::Marks(marks, reply) => self.note(head.as_deref(), reply, |db| usage::write(db, &marks)),
             Message::Forgotten(ended, reply) => {
                 self.note(head.as_deref(), reply, |db| gates::forget(db, &ended))
@@ -215,6 +227,7 @@ impl Desk {
             tracing::error!(%error, ?fate, "a commit failed");
             self.vitals.store_failed();
             self.roll_back();
+            self.note_room(&error);
             return fate;
         }
         self.owes = true;
@@ -225,6 +238,18 @@ impl Desk {
                 Fate::Unknown
             }
         }
+    }
+
+    fn note_room(&mut self, error: &db::Error) {
+        if let Some(reserve) = &mut self.reserve
+            && error.is_full()
+        {
+            reserve.give_up();
+        }
+    }
+
+    fn is_short(&self) -> bool {
+        self.reserve.as_ref().is_some_and(Reserve::is_given_up)
     }
 
     fn roll_back(&self) {
@@ -243,7 +268,7 @@ impl Desk {
         reply: oneshot::Sender<Result<T, Fault>>,
         write: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Answer {
-        let written = head.ok_or(Fault::Unavailable).and_then(|_| {
+        let written = head.filter(|_| !self.is_short()).ok_or(Fault::Unavailable).and_then(|_| {
             self.db.begin_part()?;
             let written = write(&self.db);
             self.db.end_part(written.is_ok())?;

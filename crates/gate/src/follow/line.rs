@@ -10,7 +10,7 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use keygate_model::{Digest, Position, Span};
+use keygate_model::{Digest, Position, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::{sync::Mutex, task::AbortHandle};
 
@@ -70,6 +70,8 @@ pub(super) struct Answered {
     pub(super) granted: Span,
     /// A canary that the node wants to hear of.
     pub(super) canary: Option<Digest>,
+    /// How late it is there. Older nodes do not say it.
+    pub(super) time: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +80,8 @@ struct Answer {
     position: i64,
     granted_milliseconds: u64,
     canary: Option<String>,
+    /// Older nodes do not say it.
+    time_microseconds: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -116,7 +120,8 @@ impl Line {
         if answer.nonce == renewal.nonce {
             let digest = answer.canary.and_then(|text| data_encoding::HEXLOWER.decode(text.as_bytes()).ok());
             let canary = digest.and_then(|digest| digest.try_into().ok()).map(Digest::from_bytes);
-            Ok(Answered { position: Position(answer.position), granted, canary })
+            let time = answer.time_microseconds.map(Timestamp::from_micros);
+            Ok(Answered { position: Position(answer.position), granted, canary, time })
         } else {
             Err(Why::Unexpected)
         }

@@ -55,7 +55,7 @@ pub(crate) async fn create(
         return Ok((StatusCode::OK, axum::Json(would)).into_response());
     }
     let done = app.authority.mass_revoke(permit, origin, id, targets).await?;
-    wait.answer(&app, origin, Revoked::Mass(done)).await
+    Ok(wait.answer(&app, origin, Revoked::Mass(done)).await)
 }
 
 fn criteria(fields: &Fields) -> Result<Criteria, Problem> {

@@ -15,7 +15,6 @@ use keygate_model::{
 };
 use serde_json::{Value, json};
 
-use super::Reply;
 use crate::{app::App, error::Problem, json::time};
 
 /// How long an answer waits if the caller names no bound: longer than any gate that lost its lease is waited for.
@@ -78,21 +77,18 @@ impl Wait {
         Ok(if enforced { Self::Enforced(bound.unwrap_or(WAIT).min(WAIT_MAX)) } else { Self::Committed })
     }
 
-    /// The answer to a revoke that has just been committed.
-    ///
-    /// # Errors
-    /// 503 if what the gates have said cannot be read; the tokens are revoked.
-    pub(crate) async fn answer(self, app: &App, origin: &Origin, revoked: Revoked<'_>) -> Reply<Response> {
+    /// The answer to a revoke that has just been committed. Whatever fails from here on, it is done.
+    pub(crate) async fn answer(self, app: &App, origin: &Origin, revoked: Revoked<'_>) -> Response {
         let (committed, position) = (uptime(), origin.reached().unwrap_or_else(|| app.gate.position()));
         let Self::Enforced(bound) = self else {
-            return Ok(match revoked {
+            return match revoked {
                 Revoked::Tokens(_) => StatusCode::NO_CONTENT.into_response(),
                 Revoked::Mass(_) => {
                     (StatusCode::OK, Json(with_position(revoked.json(), position))).into_response()
                 }
-            });
+            };
         };
-        let enforcement = app.enforcer.wait(app, position, committed, bound).await?;
+        let enforcement = app.enforcer.wait(app, position, committed, bound).await;
         let receipt = Receipt { revoked, position, committed, enforcement: &enforcement };
         let mut body = receipt.json(app);
         let status = match enforcement {
@@ -107,7 +103,7 @@ impl Wait {
         if status == StatusCode::OK {
             response.headers_mut().insert("preference-applied", HeaderValue::from_static("enforced"));
         }
-        Ok(response)
+        response
     }
 }
 

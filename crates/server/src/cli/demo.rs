@@ -142,7 +142,7 @@ fn open(folder: &Path) -> anyhow::Result<Arc<App>> {
     let settings = Settings::new(&folder.join("keygate.db"), policy, rng.bytes()?);
     Ok(App::open(Parts {
         settings,
-        clock: Clock::System,
+        clock: Clock::steady(),
         rng,
         brand: Brand::default(),
         public_url: None,

@@ -52,7 +52,8 @@ impl Follow {
         let lease = Span::of(Duration::from_secs(self.lease)).context("a lease of no length")?;
         let gate = Gate::new(Arc::new(policy(own)?), 0);
         let gate = Arc::new(gate.with_lease(Lease::of(lease, uptime)));
-        let front = Front::new(Arc::clone(&gate), Clock::System, Rng::System, brand, None);
+        let front = Arc::new(Front::new(Arc::clone(&gate), Clock::steady(), Rng::System, brand, None));
+        let (hears, times) = (Arc::clone(&front), Arc::clone(&front));
         let (watch, token) = (Stopwatch::start(), token(self.token_file.as_ref())?);
         let age_max = Duration::from_secs(self.state_max_age);
         let state = self.state.clone().map(|dir| Arc::new(Kept::new(dir, &token, age_max)));
@@ -61,15 +62,19 @@ impl Follow {
             token,
             name: self.name.clone().unwrap_or_else(machine),
             clock: Box::new(move || watch.elapsed()),
-            now: Box::new(|| Clock::System.now()),
+            now: Box::new(move || times.clock.now()),
             // Without entropy two gates wait equally long, and a nonce is one that the node has seen.
             chance: Box::new(|| Rng::System.bytes().map_or(0, u128::from_be_bytes)),
-            on_heartbeat: Box::new(|_| {}),
+            on_heartbeat: Box::new(move |renewed| {
+                if let Some(time) = renewed.time {
+                    hears.hear(time);
+                }
+            }),
             // The lease ends before that; a policy may let what is known through for longer.
             silence_max: OUTAGE_MAX,
         };
         let follower = Arc::new(Follower::new(gate, settings));
-        let post = Post { front: Arc::new(front), follower, state };
+        let post = Post { front, follower, state };
         post.take_up();
         Ok(Arc::new(post))
     }

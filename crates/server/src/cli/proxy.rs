@@ -153,7 +153,7 @@ impl Proxy {
         let settings = self.database.settings(&rng)?;
         Ok(App::open(app::Parts {
             settings,
-            clock: Clock::System,
+            clock: Clock::steady(),
             rng,
             brand: self.brand()?,
             public_url: None,

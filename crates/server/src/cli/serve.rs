@@ -118,7 +118,7 @@ impl Serve {
         let event_retention_days = file.event_retention_days.unwrap_or(EVENT_RETENTION_DAYS).max(1);
         Ok(Parts {
             settings,
-            clock: Clock::System,
+            clock: Clock::steady(),
             rng,
             brand,
             public_url,

@@ -23,6 +23,8 @@ pub(crate) struct Renewed {
     /// The digest of a canary: what the gate decides about it, the next heartbeat says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) canary: Option<String>,
+    /// The node's time.
+    pub(crate) time_microseconds: i64,
 }
 
 /// Commits a heartbeat of a gate, and answers it.
@@ -54,6 +56,7 @@ pub(crate) async fn renew(
             .then(|| app.canary.ask(session))
             .flatten()
             .map(|digest| HEXLOWER.encode(digest.bytes())),
+        time_microseconds: app.clock.now().micros(),
     })
 }
 

@@ -47,6 +47,8 @@ pub(crate) fn gate_page(front: &Front, follower: &Follower, readiness: &Readines
         "Frames of changes that were applied.",
         status.applied_frames(),
     );
+    let help = "How far this machine's clock was from the node's when that was heard last.";
+    page.measure("keygate_follow_clock_skew_seconds", help, front.skew().as_secs_f64());
     page.counter("keygate_follow_ended_total", "How often following a node has ended, by why.");
     for (why, count) in status.ends() {
         page.sample("keygate_follow_ended_total", &[("why", why)], count);
