@@ -182,8 +182,16 @@ impl Enforcer {
         loop {
             moved.mark_unchanged();
             self.confirm_own(app);
-            self.read(app).await?;
+            let seen = self.read(app).await?;
             let now = uptime();
+            if seen < position {
+                // Read from where the change is not known yet, or never will be: gates may have been heard since.
+                if end <= now {
+                    return Err(Fault::Unavailable);
+                }
+                tokio::time::sleep(LOOK).await;
+                continue;
+            }
             let enforcement = self.book().enforced(position, committed, now);
             let Enforcement::Waiting { until, .. } = &enforcement else { return Ok(enforcement) };
             if end <= now {
@@ -211,15 +219,15 @@ impl Enforcer {
         }
     }
 
-    /// Reads what gates of all nodes have said.
-    async fn read(&self, app: &App) -> Result<(), Fault> {
-        let beats = app.authority.beats().await?;
+    /// Reads what gates of all nodes have said, up to the position that it tells.
+    async fn read(&self, app: &App) -> Result<Position, Fault> {
+        let (position, beats) = app.authority.beats().await?;
         let now = uptime();
         let mut book = self.book();
         for beat in beats {
             book.heard(&beat.heartbeat, &beat.name, beat.granted, now).map_err(|_| Fault::Overloaded)?;
         }
-        Ok(())
+        Ok(position)
     }
 
     /// Forgets runs that ended long ago.
