@@ -96,7 +96,8 @@ impl World {
                 let fault = self.some_fault();
                 self.put(at, Event::Fault(fault));
             }
-            match self.chance.below(10) {
+            let restores = self.flaw == Some(Flaw::WritesBeforeRaise);
+            match if restores { 4 } else { self.chance.below(10) } {
                 0..=3 => self.plan_fail_over(),
                 4 => {
                     let at = self.chance.between(SECOND / 2, 2 * SECOND);

@@ -28,7 +28,7 @@ pub(crate) struct Judge {
     positions: [(u32, u64, i64); NODES + REMOTES],
     /// Which revokes were ever acknowledged, also in a life of the record that was lost.
     ended: [bool; TOKENS],
-    /// The hashes of everything that ever was.
+    /// The hashes of everything that was ever acknowledged.
     ever: HashSet<[u8; 32]>,
     /// How often somebody was let in, refused, and told nothing: a world in which nothing happens shows nothing.
     pub(crate) allowed: u64,
@@ -41,6 +41,11 @@ pub(crate) struct Judge {
 impl Judge {
     fn wrong(&mut self, what: impl Into<String>) {
         self.wrong.get_or_insert(what.into());
+    }
+
+    /// Whether somebody was told that a change is done, and it is none in this history.
+    pub(crate) fn is_undone(&self, change: &Entry, tip: &Entry) -> bool {
+        self.ever.contains(&change.hash) && !tip.follows(change)
     }
 
     /// The latest of what was acknowledged by then.
@@ -103,14 +108,6 @@ impl World {
         let before = std::mem::replace(&mut self.judge.positions[gate], now);
         if (before.0, before.1) == (now.0, now.1) && now.2 < before.2 {
             self.judge.wrong(format!("P6: gate {gate} went from {} back to {}", before.2, now.2));
-        }
-    }
-
-    /// P7: what a gate has applied is never undone in the same life of the record, if anybody was told that it is done.
-    pub(crate) fn goes_on(&mut self, remote: usize, before: &Entry, now: &Entry) {
-        if self.judge.ever.contains(&before.hash) && !now.follows(before) {
-            self.judge
-                .wrong(format!("P7: gate {} goes on from {before:?} to another's {now:?}", NODES + remote));
         }
     }
 
@@ -207,9 +204,13 @@ impl World {
             );
             return self.judge.wrong(what);
         }
-        let remembers =
-            gate.checked_sub(NODES).is_some_and(|remote| self.remotes[remote].ended.contains(&token));
-        if remembers && self.judge.ended[token] {
+        let Some(remote) = gate.checked_sub(NODES).map(|remote| &self.remotes[remote]) else { return };
+        let undone = remote.last.as_ref().filter(|last| self.judge.is_undone(last, &tip));
+        if let Some(undone) = undone {
+            let what =
+                format!("P7: gate {gate} had applied {undone:?}, and lets token {token} in by {tip:?}");
+            self.judge.wrong(what);
+        } else if remote.ended.contains(&token) && self.judge.ended[token] {
             self.judge.wrong(format!("P7: gate {gate} lets token {token} in again"));
         }
     }

@@ -43,7 +43,7 @@ pub(crate) struct Remote {
     /// What it holds, as the judge knows it.
     pub(crate) tip: Option<Arc<Entry>>,
     /// The last that it has applied, also in a run before, as long as it remembers.
-    last: Option<Arc<Entry>>,
+    pub(crate) last: Option<Arc<Entry>>,
     /// The epoch of it.
     pub(crate) epoch: u64,
     /// The tokens whose end it has heard of, for as long as it remembers anything.
@@ -321,9 +321,11 @@ impl World {
         if conn.epoch != remote.epoch {
             (remote.epoch, remote.ended, remote.last) = (conn.epoch, BTreeSet::new(), None);
         }
-        let mut gone_on = None;
         if let Some(tip) = tip {
-            gone_on = remote.last.replace(Arc::clone(&tip)).map(|before| (before, Arc::clone(&tip)));
+            let is_kept = remote.last.as_ref().is_some_and(|last| self.judge.is_undone(last, &tip));
+            if !is_kept {
+                remote.last = Some(Arc::clone(&tip));
+            }
             remote.ended.extend((0..crate::truth::TOKENS).filter(|token| tip.state.is_revoked(*token)));
             remote.tip = Some(tip);
         }
@@ -332,9 +334,6 @@ impl World {
             remote.owes = true;
         } else {
             self.put_remote(number, 2 * MILLI, RemoteEvent::Renew { conn });
-        }
-        if let Some((before, now)) = gone_on {
-            self.goes_on(number, &before, &now);
         }
         Ok(())
     }
