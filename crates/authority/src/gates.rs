@@ -49,12 +49,13 @@ impl Authority {
         self.writer().beat(beats).await
     }
 
-    /// The last heartbeat of every run of a gate that was committed, at whichever node.
+    /// The last heartbeat of every run of a gate that was committed, at whichever node, and the position that the record had
+    /// there: a database that another has taken the place of may still be read, and lacks what was committed since.
     ///
     /// # Errors
     /// Storage faults.
-    pub async fn beats(&self) -> Result<Vec<Beat>, Fault> {
-        self.read(|db, _| read(db)).await
+    pub async fn beats(&self) -> Result<(Position, Vec<Beat>), Fault> {
+        self.read(|db, keys| Ok((Head::read(db, keys)?.position, read(db)?))).await
     }
 
     /// The same, and the position of the record, of one moment.

@@ -5,29 +5,35 @@
 //! takes the old one's place when it is whole, and what changed is applied in order. Positions never go backwards: a node
 //! that is behind what was applied is left for another. Where it does not know, the gate is closed, and cannot tell.
 
+mod course;
 mod intake;
 mod line;
 mod source;
 mod status;
 mod why;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use keygate_model::{
     Action, Circumstances, Digest, Position, Timestamp, Verdict, Want,
     enforce::{Echo, Epoch, Nonce, Session},
 };
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 use crate::{
     Filling, Gate,
-    lease::{Heartbeats, Proof, uptime},
+    lease::uptime,
     wire::{Frame, Frames},
 };
-use intake::{Intake, Known, Taken};
 use line::{Answered, Line, Stream};
 
+pub use course::Course;
+pub use intake::Taken;
 pub use source::{BadSource, Source};
 pub use status::Status;
 pub use why::Why;
@@ -91,14 +97,13 @@ pub struct Place {
 /// Follows.
 pub struct Follower {
     gate: Arc<Gate>,
-    /// Where it could go on when it was last told, and the highest epoch and position ever.
-    place: std::sync::Mutex<(Option<Place>, (u64, Position))>,
     settings: Settings,
-    known: Mutex<Known>,
+    course: Mutex<Course>,
+    /// What the course said last of where it is, for those who ask while a frame is being applied.
+    places: Mutex<(Option<Place>, (u64, Position))>,
     status: Status,
     /// This run of the gate, as its heartbeats call it.
     session: Session,
-    heartbeats: std::sync::Mutex<Heartbeats>,
     /// Something was applied that no heartbeat has told of yet.
     applied: Notify,
 }
@@ -109,13 +114,12 @@ impl Follower {
     pub fn new(gate: Arc<Gate>, settings: Settings) -> Self {
         let session = Session((settings.chance)());
         Self {
+            course: Mutex::new(Course::new(Arc::clone(&gate), session)),
             gate,
-            place: std::sync::Mutex::default(),
             settings,
-            known: Mutex::default(),
+            places: Mutex::default(),
             status: Status::default(),
             session,
-            heartbeats: std::sync::Mutex::new(Heartbeats::new(session, Epoch(0))),
             applied: Notify::new(),
         }
     }
@@ -129,13 +133,7 @@ impl Follower {
     /// Goes on from what was kept, if it was, and never follows a node that is behind `high`. For before the first
     /// [`Follower::follow`]. The gate stays closed until a node has told what was missed.
     pub fn begin_with(&self, kept: Option<(Filling, Place)>, high: (u64, Position)) {
-        let Ok(mut known) = self.known.try_lock() else { return };
-        known.never_behind(high);
-        if let Some((filling, place)) = kept {
-            drop(self.gate.replace(filling));
-            known.go_on_from(place);
-        }
-        self.note(known.place(&self.gate), known.high());
+        self.steer(|course| course.begin_with(kept, high));
     }
 
     /// Where the gate could go on when a node last said where it was. None: nowhere.
@@ -150,15 +148,16 @@ impl Follower {
         self.places().1
     }
 
-    fn note(&self, place: Option<Place>, high: (u64, Position)) {
-        let mut places = self.places();
-        // What was held earlier in the same epoch is as good to go on from, as long as it is right.
-        let earlier = places.0.take().filter(|earlier| earlier.epoch == high.0);
-        *places = (place.or(earlier), high);
+    /// Does something with the course, and notes where it is then.
+    fn steer<T>(&self, act: impl FnOnce(&mut Course) -> T) -> T {
+        let mut course = lock(&self.course);
+        let done = act(&mut course);
+        *self.places() = (course.place().cloned(), course.high());
+        done
     }
 
-    fn places(&self) -> std::sync::MutexGuard<'_, (Option<Place>, (u64, Position))> {
-        self.place.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn places(&self) -> MutexGuard<'_, (Option<Place>, (u64, Position))> {
+        lock(&self.places)
     }
 
     /// Follows for as long as it is polled.
@@ -198,58 +197,47 @@ impl Follower {
         match self.listen(source, failures).await {
             Ok(never) => match never {},
             Err(why) => {
-                if why.spoils() {
-                    self.known.lock().await.forget();
-                    self.places().0 = None;
-                }
-                if matches!(why, Why::Differs { .. }) {
-                    // What is held is known to be wrong.
-                    self.gate.close();
-                }
+                self.steer(|course| course.ended(&why));
                 why
             }
         }
     }
 
-    async fn listen(&self, source: &Source, failures: &mut usize) -> Result<std::convert::Infallible, Why> {
+    async fn listen(&self, source: &Source, failures: &mut usize) -> Result<Infallible, Why> {
         let line = tokio::time::timeout(CONNECT_MAX, Line::to(source)).await.map_err(|_| Why::Silent)??;
-        let mut known = self.known.lock().await;
-        let path = known.path(&self.gate);
+        let path = self.steer(|course| course.path());
         let asked = line.feed(&self.settings.token, &path);
         let mut stream = tokio::time::timeout(CONNECT_MAX, asked).await.map_err(|_| Why::Silent)??;
         let mut frames = Frames::default();
         let Frame::Hello(hello) = self.next(&mut stream, &mut frames).await? else {
             return Err(Why::Unexpected);
         };
-        let epoch = Epoch(hello.epoch);
-        self.counting(|heartbeats| heartbeats.follow(epoch));
         tracing::info!(node = %source, name = hello.node, position = hello.position, snapshot = hello.snapshot, "following");
-        let mut intake = Intake::begin(&self.gate, &mut known, &hello)?;
+        self.steer(|course| course.begin(&hello))?;
         self.status.began(hello.snapshot);
         *failures = 0;
-        let reading = async {
-            loop {
-                let frame = self.next(&mut stream, &mut frames).await?;
-                let taken = intake.take(frame)?;
-                let (place, high) = intake.place();
-                self.note(place, high);
-                match taken {
-                    Taken::Replaced(retired) => {
-                        // Whoever decides by it still is done with it long before.
-                        tokio::spawn(async move {
-                            tokio::time::sleep(Duration::from_secs(1)).await;
-                            drop(retired);
-                        });
-                    }
-                    Taken::Applied => self.status.applied(),
-                    Taken::Nothing => continue,
-                }
-                self.has_applied();
-            }
-        };
         tokio::select! {
-            ended = reading => ended,
-            never = self.renew(&line, epoch) => match never {},
+            ended = self.read(&mut stream, &mut frames) => ended,
+            never = self.renew(&line, Epoch(hello.epoch)) => match never {},
+        }
+    }
+
+    /// Takes what is said, until that ends.
+    async fn read(&self, stream: &mut Stream, frames: &mut Frames) -> Result<Infallible, Why> {
+        loop {
+            let frame = self.next(stream, frames).await?;
+            match self.steer(|course| course.take(frame))? {
+                Taken::Replaced(retired) => {
+                    // Whoever decides by it still is done with it long before.
+                    tokio::spawn(async move {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        drop(retired);
+                    });
+                }
+                Taken::Applied => self.status.applied(),
+                Taken::Nothing => continue,
+            }
+            self.applied.notify_one();
         }
     }
 
@@ -266,13 +254,11 @@ impl Follower {
     }
 
     /// Renews the lease for as long as it is polled.
-    async fn renew(&self, line: &Line, epoch: Epoch) -> std::convert::Infallible {
+    async fn renew(&self, line: &Line, epoch: Epoch) -> Infallible {
         let mut canary = None;
         loop {
             let (sent_at, nonce) = ((self.settings.clock)(), Nonce((self.settings.chance)()));
-            // Read before it leaves, and so is what was applied by then.
-            let heartbeat =
-                self.counting(|heartbeats| heartbeats.send(nonce, self.gate.position(), uptime()));
+            let heartbeat = self.steer(|course| course.heartbeat(nonce, uptime()));
             // After what was applied was read: it is decided by that, or by more.
             let decided = canary.and_then(|digest| Some((digest, self.allows(&digest)?)));
             let ask = line::Renewal {
@@ -290,9 +276,9 @@ impl Follower {
                     // Before anybody is let in by it.
                     (self.settings.on_heartbeat)(Renewed { sent_at, position, time });
                     let echo = Echo { session: self.session, epoch, nonce, position, granted };
-                    self.prove(|heartbeats| {
-                        heartbeats.echoed(&echo, self.gate.position()).unwrap_or_default()
-                    });
+                    if let Err(stray) = self.steer(|course| course.echoed(&echo)) {
+                        tracing::debug!(error = %stray, "the lease was not renewed");
+                    }
                 }
                 Ok(Err(why)) => tracing::debug!(error = %why, "the lease was not renewed"),
                 Err(_) => tracing::debug!("the lease was not renewed in time"),
@@ -314,20 +300,6 @@ impl Follower {
         }
     }
 
-    /// What has been applied is proved, and told soon.
-    fn has_applied(&self) {
-        self.prove(|heartbeats| heartbeats.applied(self.gate.position()));
-        self.applied.notify_one();
-    }
-
-    fn prove(&self, proofs: impl FnOnce(&mut Heartbeats) -> Vec<Proof>) {
-        self.counting(proofs).into_iter().for_each(|proof| self.gate.lease().renew(proof));
-    }
-
-    fn counting<T>(&self, count: impl FnOnce(&mut Heartbeats) -> T) -> T {
-        count(&mut self.heartbeats.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
-    }
-
     /// Closes the gate when no node was heard of for too long.
     async fn watch(&self) {
         loop {
@@ -342,4 +314,8 @@ impl Follower {
             }
         }
     }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -42,6 +42,9 @@ pub enum Stray {
     /// Nothing that waits for one has this nonce: it came before, or too late.
     #[error("an echo of a heartbeat that waits for none")]
     Nonce,
+    /// The record is behind what the gate had applied: it is not the one that was applied from.
+    #[error("an echo of a record that is behind what was applied")]
+    Behind,
 }
 
 /// The heartbeats of one run of a gate: those that are on their way, and those whose echo is ahead of what is applied.
@@ -49,7 +52,8 @@ pub enum Stray {
 pub struct Heartbeats {
     session: Session,
     epoch: Epoch,
-    sent: VecDeque<(Nonce, Uptime)>,
+    /// Each with when it was sent, and what was applied then.
+    sent: VecDeque<(Nonce, Uptime, Position)>,
     owed: VecDeque<(Position, Proof)>,
 }
 
@@ -76,7 +80,7 @@ impl Heartbeats {
         if self.sent.len() == WAITING_MAX {
             self.sent.pop_front();
         }
-        self.sent.push_back((nonce, now));
+        self.sent.push_back((nonce, now, applied));
         Heartbeat { session: self.session, epoch: self.epoch, nonce, applied }
     }
 
@@ -91,8 +95,11 @@ impl Heartbeats {
         if echo.epoch != self.epoch {
             return Err(Stray::Epoch);
         }
-        let place = self.sent.iter().position(|(nonce, _)| *nonce == echo.nonce).ok_or(Stray::Nonce)?;
-        let (_, sent) = self.sent.remove(place).ok_or(Stray::Nonce)?;
+        let place = self.sent.iter().position(|(nonce, ..)| *nonce == echo.nonce).ok_or(Stray::Nonce)?;
+        let (_, sent, had) = self.sent.remove(place).ok_or(Stray::Nonce)?;
+        if echo.position < had {
+            return Err(Stray::Behind);
+        }
         // Of too many, those stay that can be caught up with first.
         if self.owed.len() < WAITING_MAX {
             self.owed.push_back((echo.position, Proof { sent, granted: echo.granted }));

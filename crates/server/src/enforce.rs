@@ -199,8 +199,15 @@ impl Enforcer {
             let read = self.read(app).await;
             let now = uptime();
             let mut enforcement = self.book().enforced(position, committed, now);
-            if let (Err(fault), Enforcement::Enforced(lines)) = (read, &mut enforcement) {
-                tracing::warn!(error = %fault, "what other nodes' gates have said cannot be read: no receipt yet");
+            let is_known = match read {
+                // Read from where the change is not known yet, or never will be: gates may have been heard since.
+                Ok(seen) => seen >= position,
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "what other nodes' gates have said cannot be read: no receipt yet");
+                    false
+                }
+            };
+            if !is_known && let Enforcement::Enforced(lines) = &mut enforcement {
                 enforcement = Enforcement::Waiting { until: end, lines: std::mem::take(lines) };
             }
             let Enforcement::Waiting { until, .. } = &enforcement else { return enforcement };
@@ -229,15 +236,15 @@ impl Enforcer {
         }
     }
 
-    /// Reads what gates of all nodes have said.
-    async fn read(&self, app: &App) -> Result<(), Fault> {
-        let beats = app.authority.beats().await?;
+    /// Reads what gates of all nodes have said, up to the position that it tells.
+    async fn read(&self, app: &App) -> Result<Position, Fault> {
+        let (position, beats) = app.authority.beats().await?;
         let now = uptime();
         let mut book = self.book();
         for beat in beats {
             book.heard(&beat.heartbeat, &beat.name, beat.granted, now).map_err(|_| Fault::Overloaded)?;
         }
-        Ok(())
+        Ok(position)
     }
 
     /// Forgets runs that ended long ago.

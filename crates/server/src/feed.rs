@@ -27,10 +27,10 @@ use keygate_model::{Batch, CustomerId, Policy, Position};
 use tokio::sync::{Notify, watch};
 
 use crate::app::App;
-use ring::Ring;
 use snapshot::Snapshots;
 
-pub(crate) use audience::View;
+pub use audience::View;
+pub use ring::{Forgotten, Reader, Ring};
 pub(crate) use stream::{Resume, stream};
 
 /// How often the whole replicas are compared, in beats: ten minutes.

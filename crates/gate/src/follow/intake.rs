@@ -23,7 +23,7 @@ pub(super) struct Known {
 }
 
 /// What came of a frame.
-pub(super) enum Taken {
+pub enum Taken {
     /// Everything is new, and what was before can go.
     Replaced(Retired),
     /// Something has changed.
@@ -33,9 +33,7 @@ pub(super) enum Taken {
 }
 
 /// What a stream is doing.
-pub(super) struct Intake<'g> {
-    gate: &'g Gate,
-    known: &'g mut Known,
+pub(super) struct Intake {
     epoch: u64,
     customer: Option<CustomerId>,
     filling: Option<Filling>,
@@ -91,9 +89,9 @@ impl Known {
     }
 }
 
-impl<'g> Intake<'g> {
+impl Intake {
     /// Judges what a node says first.
-    pub(super) fn begin(gate: &'g Gate, known: &'g mut Known, hello: &Hello) -> Result<Self, Why> {
+    pub(super) fn begin(gate: &Gate, known: &Known, hello: &Hello) -> Result<Self, Why> {
         if hello.oldest > VERSION {
             return Err(Why::TooOld(hello.oldest));
         }
@@ -107,27 +105,28 @@ impl<'g> Intake<'g> {
         };
         let expected = usize::try_from(hello.tokens.min(TOKENS_EXPECTED_MAX)).unwrap_or_default();
         let filling = hello.snapshot.then(|| gate.filling(expected));
-        Ok(Self { gate, known, epoch: hello.epoch, customer, filling })
-    }
-
-    /// Where to go on, and the highest epoch and position.
-    pub(super) fn place(&self) -> (Option<Place>, (u64, Position)) {
-        (self.known.place(self.gate), self.known.high)
+        Ok(Self { epoch: hello.epoch, customer, filling })
     }
 
     /// Takes what was said next.
-    pub(super) fn take(&mut self, frame: Frame) -> Result<Taken, Why> {
+    pub(super) fn take(&mut self, gate: &Gate, known: &mut Known, frame: Frame) -> Result<Taken, Why> {
         match frame {
             Frame::Hello(_) => Err(Why::Unexpected),
-            Frame::Records(Stage::Snapshot, head, records) => self.fill(&head, records),
-            Frame::Records(Stage::Tail, head, records) => self.apply(&head, records),
-            Frame::Beat(beat) => self.hear(beat),
-            Frame::Check(check) => self.compare(&check),
+            Frame::Records(Stage::Snapshot, head, records) => self.fill(gate, known, &head, records),
+            Frame::Records(Stage::Tail, head, records) => self.apply(gate, known, &head, records),
+            Frame::Beat(beat) => self.hear(gate, known, beat),
+            Frame::Check(check) => self.compare(gate, &check),
             Frame::End(end) => Err(Why::Ended(end.code)),
         }
     }
 
-    fn fill(&mut self, head: &Head, mut records: Vec<Record>) -> Result<Taken, Why> {
+    fn fill(
+        &mut self,
+        gate: &Gate,
+        known: &mut Known,
+        head: &Head,
+        mut records: Vec<Record>,
+    ) -> Result<Taken, Why> {
         let filling = self.filling.as_ref().ok_or(Why::Unexpected)?;
         // It does not hold the token, and would look for it in all of its table.
         records.retain(|record| !matches!(record, Record::Broken(Subject::Token(_))));
@@ -136,18 +135,18 @@ impl<'g> Intake<'g> {
             filling.apply(Batch { position: Position(0), records });
             return Ok(Taken::Nothing);
         }
-        self.known.may_take(self.epoch, position)?;
+        known.may_take(self.epoch, position)?;
         filling.apply(Batch { position, records });
         let Some(filled) = self.filling.take() else { return Err(Why::Unexpected) };
-        let retired = self.gate.replace(filled);
-        self.known.took(self.epoch, position);
-        (self.known.whole, self.known.hash) = (Some(self.epoch), None);
-        self.gate.open();
+        let retired = gate.replace(filled);
+        known.took(self.epoch, position);
+        (known.whole, known.hash) = (Some(self.epoch), None);
+        gate.open();
         Ok(Taken::Replaced(retired))
     }
 
-    fn apply(&mut self, head: &Head, records: Vec<Record>) -> Result<Taken, Why> {
-        let (after, position, held) = (Position(head.after), Position(head.position), self.held()?);
+    fn apply(&self, gate: &Gate, known: &mut Known, head: &Head, records: Vec<Record>) -> Result<Taken, Why> {
+        let (after, position, held) = (Position(head.after), Position(head.position), self.held(gate)?);
         if after > held {
             return Err(Why::Gap { after, held });
         }
@@ -155,37 +154,37 @@ impl<'g> Intake<'g> {
         if position < held || (position == held && after != held) {
             return Err(Why::Behind { held, epoch: self.epoch });
         }
-        self.known.hash = None;
+        known.hash = None;
         let applied = if head.complete { position } else { held };
-        self.gate.apply(Batch { position: applied, records });
-        self.known.took(self.epoch, applied);
+        gate.apply(Batch { position: applied, records });
+        known.took(self.epoch, applied);
         Ok(Taken::Applied)
     }
 
-    fn hear(&mut self, beat: Beat) -> Result<Taken, Why> {
-        let (at, held) = (Position(beat.position), self.held()?);
+    fn hear(&self, gate: &Gate, known: &mut Known, beat: Beat) -> Result<Taken, Why> {
+        let (at, held) = (Position(beat.position), self.held(gate)?);
         if at > held {
             return Err(Why::Gap { after: at, held });
         }
         if at < held {
             return Err(Why::Behind { held, epoch: self.epoch });
         }
-        self.known.hash = (beat.hash.len() == 32).then_some(beat.hash);
-        self.gate.open();
+        known.hash = (beat.hash.len() == 32).then_some(beat.hash);
+        gate.open();
         Ok(Taken::Nothing)
     }
 
-    fn compare(&self, check: &Check) -> Result<Taken, Why> {
+    fn compare(&self, gate: &Gate, check: &Check) -> Result<Taken, Why> {
         let at = Position(check.position);
-        if at == self.held()? && self.gate.digest(self.customer).to_be_bytes()[..] != check.digest {
+        if at == self.held(gate)? && gate.digest(self.customer).to_be_bytes()[..] != check.digest {
             return Err(Why::Differs { at });
         }
         Ok(Taken::Nothing)
     }
 
     /// Where the replica is that decides. There is none while the first one is not whole.
-    fn held(&self) -> Result<Position, Why> {
-        if self.filling.is_some() { Err(Why::Unexpected) } else { Ok(self.gate.position()) }
+    fn held(&self, gate: &Gate) -> Result<Position, Why> {
+        if self.filling.is_some() { Err(Why::Unexpected) } else { Ok(gate.position()) }
     }
 }
 

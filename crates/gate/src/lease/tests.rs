@@ -46,6 +46,7 @@ fn an_echo_counts_once_and_for_its_own_run_and_epoch() {
     stray(Echo { session: Session(2), ..echo }, Stray::Session);
     stray(Echo { epoch: Epoch(0), ..echo }, Stray::Epoch);
     stray(Echo { nonce: Nonce(2), ..echo }, Stray::Nonce);
+    stray(Echo { position: Position(3), ..echo }, Stray::Behind);
     assert_eq!(heartbeats.echoed(&echo, Position(4)), Ok(vec![proof(10)]));
     assert_eq!(heartbeats.echoed(&echo, Position(4)), Err(Stray::Nonce), "doubled");
 }

@@ -15,7 +15,7 @@ use keygate_model::{
 
 /// What a follower is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum View {
+pub enum View {
     /// Everything.
     All,
     /// What concerns this customer.
@@ -47,7 +47,8 @@ pub(super) struct Audiences {
 
 impl View {
     /// The customer that alone is told of.
-    pub(crate) fn customer(self) -> Option<CustomerId> {
+    #[must_use]
+    pub fn customer(self) -> Option<CustomerId> {
         match self {
             Self::All => None,
             Self::Customer(customer) => Some(customer),

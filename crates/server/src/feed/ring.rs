@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ const BYTES_MAX: usize = 32 * 1024 * 1024;
 const OVERHEAD: usize = 128;
 
 /// The last things that were said, in order.
-pub(super) struct Ring {
+pub struct Ring {
     things: VecDeque<Arc<Thing>>,
     /// The number of the first of them, counted from the start of the process.
     first: u64,
@@ -50,7 +50,9 @@ pub(super) struct Changes {
 }
 
 impl Ring {
-    pub(super) fn new(policy: Arc<Policy>) -> Self {
+    /// Nothing, beside Keygate's own policy.
+    #[must_use]
+    pub fn new(policy: Arc<Policy>) -> Self {
         Self {
             things: VecDeque::new(),
             first: 0,
@@ -68,17 +70,20 @@ impl Ring {
     }
 
     /// The position that was said last.
-    pub(super) fn last(&self) -> Position {
+    #[must_use]
+    pub fn last(&self) -> Position {
         self.last
     }
 
     /// The number of what will be said next.
-    pub(super) fn end(&self) -> u64 {
+    #[must_use]
+    pub fn end(&self) -> u64 {
         self.first + self.things.len() as u64
     }
 
     /// Whether anybody follows, or has.
-    pub(super) fn is_followed(&self) -> bool {
+    #[must_use]
+    pub fn is_followed(&self) -> bool {
         !self.views.is_empty()
     }
 
@@ -88,13 +93,13 @@ impl Ring {
     }
 
     /// Somebody follows from here on: the number of what comes next.
-    pub(super) fn enter(&mut self, view: View) -> u64 {
+    pub fn enter(&mut self, view: View) -> u64 {
         *self.views.entry(view).or_default() += 1;
         self.end()
     }
 
     /// Somebody does not follow any more.
-    pub(super) fn leave(&mut self, view: View) {
+    pub fn leave(&mut self, view: View) {
         // That somebody has stays known, so that whoever comes back finds what was said meanwhile.
         if let Some(followers) = self.views.get_mut(&view) {
             *followers = followers.saturating_sub(1);
@@ -108,7 +113,8 @@ impl Ring {
     }
 
     /// Where to go on for somebody who holds everything up to a position. None: that is forgotten, or was never said.
-    pub(super) fn after(&self, position: Position) -> Option<u64> {
+    #[must_use]
+    pub fn after(&self, position: Position) -> Option<u64> {
         if position == self.last {
             return Some(self.end());
         }
@@ -117,7 +123,7 @@ impl Ring {
     }
 
     /// Adds what has changed.
-    pub(super) fn push(&mut self, batch: &Batch) {
+    pub fn push(&mut self, batch: &Batch) {
         if !self.is_followed() {
             batch.records.iter().for_each(|record| self.audiences.note(record));
             self.last = batch.position;
@@ -147,7 +153,7 @@ impl Ring {
     }
 
     /// Adds a heartbeat.
-    pub(super) fn push_beat(&mut self, beat: &Beat) {
+    pub fn push_beat(&mut self, beat: &Beat) {
         let frame = Frame::Beat(beat.clone()).encode();
         let len = frame.len();
         self.keep(Thing::Beat(Position(beat.position), frame), len);
@@ -173,9 +179,62 @@ impl Ring {
     }
 }
 
+/// Where somebody is who reads along.
+pub struct Reader {
+    view: View,
+    /// The number of what they are told next.
+    next: u64,
+    /// Everything up to here was told them.
+    held: Position,
+}
+
+impl Reader {
+    /// Somebody who was told everything up to a position, and reads on from the thing with this number.
+    #[must_use]
+    pub fn new(view: View, next: u64, held: Position) -> Self {
+        Self { view, next, held }
+    }
+
+    /// What they are told next, if there is anything. Nobody waits while it is written for them.
+    ///
+    /// # Errors
+    /// [`Forgotten`]: they were too slow.
+    pub fn frame(&mut self, ring: &Mutex<Ring>) -> Result<Option<Bytes>, Forgotten> {
+        loop {
+            let thing = ring.lock().unwrap_or_else(PoisonError::into_inner).get(self.next)?;
+            let Some(thing) = thing else { return Ok(None) };
+            self.next += 1;
+            let frame = self.told(&thing);
+            if frame.is_some() {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// What a thing is to them.
+    fn told(&mut self, thing: &Thing) -> Option<Bytes> {
+        match thing {
+            Thing::Records(changes) => {
+                let (after, position) = (Position(changes.head.after), Position(changes.head.position));
+                // A snapshot may be ahead of what was said.
+                if position < self.held || (position == self.held && after != self.held) {
+                    return None;
+                }
+                if changes.head.complete {
+                    self.held = position;
+                }
+                Some(changes.frame(self.view))
+            }
+            Thing::Beat(position, frame) => (*position == self.held).then(|| frame.clone()),
+            Thing::Checks(position, frames) if *position == self.held => frames.get(&self.view).cloned(),
+            Thing::Checks(..) => None,
+        }
+    }
+}
+
 /// It was said too long ago.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Forgotten;
+pub struct Forgotten;
 
 impl Thing {
     fn bytes(&self) -> usize {

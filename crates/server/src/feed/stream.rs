@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::{
     Hub, View,
-    ring::Thing,
+    ring::{Forgotten, Reader},
     snapshot::{Piece, Snapshot},
 };
 use crate::{app::App, caller::Caller, error::Problem};
@@ -32,10 +32,7 @@ struct Follower {
     caller: Caller,
     view: View,
     said: watch::Receiver<u64>,
-    /// The number of what it is sent next.
-    next: u64,
-    /// Everything up to here was sent.
-    held: Position,
+    reader: Reader,
     stage: Stage,
 }
 
@@ -54,27 +51,25 @@ pub(crate) async fn stream(app: &Arc<App>, caller: Caller, resume: Option<Resume
         None => None,
     };
     let said = app.feed.said.subscribe();
-    let (next, position) = {
+    let (reader, end, position) = {
         let mut ring = app.feed.ring();
         let end = ring.enter(view);
         let next = resumed.and_then(|held| ring.after(held));
-        (next.map(|next| (next, resumed)), (end, ring.last()))
+        let reader = next.zip(resumed).map(|(next, held)| Reader::new(view, next, held));
+        (reader, end, ring.last())
     };
+    let resumes = reader.is_some();
     // From here on whoever is counted is counted out again.
     let mut follower = Follower {
         app: Arc::clone(app),
         caller,
         view,
         said,
-        next: next.map_or(position.0, |(next, _)| next),
-        held: next.and(resumed).unwrap_or(Position(0)),
+        reader: reader.unwrap_or_else(|| Reader::new(view, end, Position(0))),
         stage: Stage::Over,
     };
     app.feed.followers.fetch_add(1, Ordering::Relaxed);
-    let snapshot = match next {
-        Some(_) => None,
-        None => Some(app.feed.snapshots.take(app, view)?),
-    };
+    let snapshot = if resumes { None } else { Some(app.feed.snapshots.take(app, view)?) };
     let (tokens, _) = app.gate.size();
     let hello = Hello {
         version: VERSION,
@@ -82,7 +77,7 @@ pub(crate) async fn stream(app: &Arc<App>, caller: Caller, resume: Option<Resume
         epoch: app.authority.epoch(),
         node: app.node.clone(),
         session: data_encoding::HEXLOWER.encode(&app.rng.bytes::<16>()?),
-        position: position.1.0,
+        position: position.0,
         snapshot: snapshot.is_some(),
         // How many others have is nothing for a customer's gate.
         tokens: if view == View::All { tokens as u64 } else { 0 },
@@ -138,10 +133,7 @@ impl Follower {
                 Stage::Hello(hello, snapshot) => {
                     let (hello, snapshot) = (hello.clone(), snapshot.take());
                     self.stage = match snapshot {
-                        Some(snapshot) => {
-                            self.next = snapshot.next;
-                            Stage::Snapshot(snapshot, 0)
-                        }
+                        Some(snapshot) => Stage::Snapshot(snapshot, 0),
                         None => self.begin_tail(),
                     };
                     return Ok(hello);
@@ -152,14 +144,15 @@ impl Follower {
                         return Ok(frame);
                     }
                     Piece::End(position) => {
-                        self.held = position;
+                        self.reader = Reader::new(self.view, snapshot.next, position);
                         self.stage = self.begin_tail();
                     }
                     Piece::Failed => return Err("snapshot_failed"),
                 },
                 Stage::Tail => {
                     self.said.borrow_and_update();
-                    if let Some(frame) = self.tail()? {
+                    let told = self.reader.frame(&self.app.feed.ring).map_err(|Forgotten| "too_slow")?;
+                    if let Some(frame) = told {
                         return Ok(frame);
                     }
                     self.wait().await;
@@ -179,35 +172,6 @@ impl Follower {
     async fn wait(&mut self) {
         // The hub lives as long as the process.
         let _ = self.said.changed().await;
-    }
-
-    /// The next frame of what is said, if there is one.
-    fn tail(&mut self) -> Result<Option<Bytes>, &'static str> {
-        loop {
-            let thing = self.hub().ring().get(self.next).map_err(|_| "too_slow")?;
-            let Some(thing) = thing else { return Ok(None) };
-            self.next += 1;
-            match &*thing {
-                Thing::Records(changes) => {
-                    let (after, position) = (Position(changes.head.after), Position(changes.head.position));
-                    // A snapshot may be ahead of what was said.
-                    if position < self.held || (position == self.held && after != self.held) {
-                        continue;
-                    }
-                    if changes.head.complete {
-                        self.held = position;
-                    }
-                    return Ok(Some(changes.frame(self.view)));
-                }
-                Thing::Beat(position, frame) if *position == self.held => return Ok(Some(frame.clone())),
-                Thing::Checks(position, frames) if *position == self.held => {
-                    if let Some(frame) = frames.get(&self.view) {
-                        return Ok(Some(frame.clone()));
-                    }
-                }
-                Thing::Beat(..) | Thing::Checks(..) => {}
-            }
-        }
     }
 
     /// Whether it may still be told anything: the law is asked again for every frame.

@@ -34,7 +34,7 @@ fn beat(position: i64) -> Frame {
 /// What comes of these frames, one after the other, up to the first that is refused.
 fn heard(gate: &Gate, known: &mut Known, hello: &Hello, frames: Vec<Frame>) -> Result<(), Why> {
     let mut intake = Intake::begin(gate, known, hello)?;
-    frames.into_iter().try_for_each(|frame| intake.take(frame).map(drop))
+    frames.into_iter().try_for_each(|frame| intake.take(gate, known, frame).map(drop))
 }
 
 fn whole(position: i64) -> Vec<Frame> {
