@@ -15,7 +15,7 @@ use crate::{
 };
 use keygate_model::{
     Action, Actor, CustomerId, Digest, Event, Expiry, MassRevokeId, Permit, Position, Record, Secret,
-    ServiceId, Services, Subject, Timestamp, TokenId, UserId,
+    Services, Subject, Timestamp, TokenId, UserId,
     event::NewToken,
     id,
     record::{Owner, TokenRecord},
@@ -24,6 +24,7 @@ use keygate_model::{
 
 mod automation;
 mod canary;
+mod columns;
 mod create;
 mod import;
 mod living;
@@ -32,6 +33,7 @@ mod sudo;
 
 pub use automation::AutomationOrder;
 pub(crate) use automation::{convert, find_living_of};
+use columns::{NEVER, id_bytes, read_services, read_time, stored_services, stored_time};
 pub(crate) use create::refuse;
 pub use create::{Idempotency, Order};
 pub use import::{Import, ImportOwner, ImportedSecret};
@@ -112,9 +114,6 @@ pub struct Issued {
 
 const COLUMNS: &str = "id, digest, customer_id, user_id, role, creator_id, parent_id, foreign_secret, tls_access, name, scope, services, expires_at, second_factor, \
                        sudo_until, created_at, updated_at, revoked_at, position, mac";
-
-/// In integer columns: no such time. A word of its own, so that a lost value is not one.
-const NEVER: i64 = i64::MAX;
 
 impl Authority {
     /// Revokes the token that asks.
@@ -339,34 +338,6 @@ impl Sealed for Row {
             revoked: self.revoked_at.is_some(),
         }))
     }
-}
-
-fn stored_time(time: Option<Timestamp>) -> i64 {
-    time.map_or(NEVER, Timestamp::micros)
-}
-
-fn read_time(micros: i64) -> Option<Timestamp> {
-    (micros != NEVER).then_some(Timestamp::from_micros(micros))
-}
-
-/// `*` for all, else the ids, separated by a space.
-fn stored_services(services: &Services) -> String {
-    match services {
-        Services::All => "*".to_owned(),
-        Services::Only(_) => services.listed().iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
-    }
-}
-
-fn read_services(text: &str) -> Option<Services> {
-    if text == "*" {
-        return Some(Services::All);
-    }
-    let ids: Option<Vec<ServiceId>> = text.split(' ').map(|id| id.parse().ok()).collect();
-    Services::only(ids?).ok()
-}
-
-fn id_bytes(id: Option<&[u8; 16]>) -> &[u8] {
-    id.map_or(&[], |id| &id[..])
 }
 
 /// A token that this permit reaches. What it does not reach is missing.

@@ -136,6 +136,8 @@ pub struct Node {
     pub name: Option<String>,
     /// Seconds that a gate goes on answering without a proof that it knows everything (30), 1 to 3600.
     pub lease_seconds: Option<u64>,
+    /// Where it remembers how far the record had come; a file beside the key unless said.
+    pub seen: Option<PathBuf>,
 }
 
 impl Node {

@@ -23,16 +23,25 @@ use crate::{
 /// What a listener for those who watch serves: the same without Keygate's API, and more of it.
 pub(crate) fn admin_router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/livez", get(live))
+        .route("/livez", get(node_lives))
         .route("/readyz", get(ready_in_detail))
         .route("/healthz", get(ready_in_detail))
         .route("/metrics", get(counters))
         .with_state(app)
 }
 
-/// Whether the process lives.
+/// Whether the process lives: a gate.
 pub(crate) async fn live() -> Json<Value> {
     Json(json!({ "status": "ok" }))
+}
+
+/// The same of a node: one that can change nothing any more is to be started anew.
+pub(crate) async fn node_lives(State(app): Ap) -> (StatusCode, Json<Value>) {
+    if app.authority.has_writer() {
+        (StatusCode::OK, live().await)
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "fail" })))
+    }
 }
 
 /// Whether it should be asked.

@@ -1,13 +1,19 @@
 //! `keygate epoch`: what to do with a record that was set back.
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use keygate_authority::epoch::Whereabouts;
+use keygate_authority::{
+    Authority, Origin,
+    epoch::{Memory, Whereabouts},
+};
 use serde_json::{Value, json};
 
-use super::{Database, Desk, Shown, block_on, output};
-use crate::json::time;
+use super::{Database, Shown, block_on, output};
+use crate::{
+    edge::{Clock, Rng},
+    json::time,
+};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -21,10 +27,21 @@ pub(super) enum Command {
     Raise(Raise),
 }
 
+/// Which record, and what is remembered of it.
+#[derive(Args)]
+struct Place {
+    /// Where this machine remembers how far the record had come, if the configuration of the node says so [default: the
+    /// key file's name and .seen]
+    #[arg(long, value_name = "FILE")]
+    seen: Option<PathBuf>,
+    #[command(flatten)]
+    database: Database,
+}
+
 #[derive(Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    database: Database,
+    place: Place,
     #[command(flatten)]
     shown: Shown,
 }
@@ -35,7 +52,7 @@ pub(super) struct Raise {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
-    database: Database,
+    place: Place,
     #[command(flatten)]
     shown: Shown,
 }
@@ -51,9 +68,19 @@ impl Command {
     }
 }
 
+impl Place {
+    fn open(&self) -> anyhow::Result<Authority> {
+        let mut settings = self.database.settings(&Rng::System)?;
+        if let Some(seen) = &self.seen {
+            settings.memory = Memory::at(seen.clone());
+        }
+        Ok(Authority::open_silently(settings)?)
+    }
+}
+
 impl Show {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let Desk { authority, .. } = self.database.open()?;
+        let authority = self.place.open()?;
         let here = authority.whereabouts().await?;
         if self.shown.json {
             output::json(&told(&here));
@@ -66,7 +93,7 @@ impl Show {
 
 impl Raise {
     async fn run(self) -> anyhow::Result<()> {
-        let Desk { authority, origin, .. } = self.database.open()?;
+        let (authority, origin) = (self.place.open()?, Origin::local(Clock::System.now()));
         let here = authority.whereabouts().await?;
         if !self.yes {
             if self.shown.json {

@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
+use keygate_authority::epoch::Memory;
 use keygate_model::{Host, token::Brand};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 
@@ -105,6 +106,9 @@ impl Serve {
         let policy = self.policy.as_ref().or(file.policy.as_ref());
         let mut settings = super::settings(db, key_file, policy, &rng)?;
         settings.login_limits = file.login_limits();
+        if let Some(seen) = &file.node.seen {
+            settings.memory = Memory::at(seen.clone());
+        }
         if let Some(host) = file.public_url.as_deref().and_then(host_of) {
             settings.policy = Arc::new(crate::config::policy(policy)?.at(vec![host]));
         }

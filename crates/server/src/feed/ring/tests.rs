@@ -93,7 +93,7 @@ fn a_large_change_comes_in_parts_of_which_the_last_says_so() {
 #[test]
 fn a_change_that_is_larger_than_the_ring_is_kept_until_the_next_one() {
     let mut ring = ring();
-    let (here, tokens) = (ring.enter(View::All), 400_000_u128);
+    let (here, tokens) = (ring.enter(View::All), 600_000_u128);
     let revoked = |from: u128| {
         let token = |id| (TokenId::from_bits(id), Digest::of(&id.to_be_bytes()));
         let (by, tokens) = (MassRevokeId::from_bits(1), (from..from + 500).map(token).collect());
