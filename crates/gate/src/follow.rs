@@ -94,13 +94,22 @@ pub struct Place {
     pub hash: Vec<u8>,
 }
 
+/// Where a gate has been, which outlasts what it holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The highest epoch and position that were ever applied.
+    pub high: (u64, Position),
+    /// Where it last heard the hash of the chain of events. Who has another there tells of another record.
+    pub heard: Option<Place>,
+}
+
 /// Follows.
 pub struct Follower {
     gate: Arc<Gate>,
     settings: Settings,
     course: Mutex<Course>,
     /// What the course said last of where it is, for those who ask while a frame is being applied.
-    places: Mutex<(Option<Place>, (u64, Position))>,
+    places: Mutex<(Option<Place>, Past)>,
     status: Status,
     /// This run of the gate, as its heartbeats call it.
     session: Session,
@@ -130,10 +139,10 @@ impl Follower {
         &self.status
     }
 
-    /// Goes on from what was kept, if it was, and never follows a node that is behind `high`. For before the first
-    /// [`Follower::follow`]. The gate stays closed until a node has told what was missed.
-    pub fn begin_with(&self, kept: Option<(Filling, Place)>, high: (u64, Position)) {
-        self.steer(|course| course.begin_with(kept, high));
+    /// Goes on from what was kept, if it was, and never follows a node that is behind `past`, or has another. For before the
+    /// first [`Follower::follow`]. The gate stays closed until a node has told what was missed.
+    pub fn begin_with(&self, kept: Option<(Filling, Place)>, past: Past) {
+        self.steer(|course| course.begin_with(kept, past));
     }
 
     /// Where the gate could go on when a node last said where it was. None: nowhere.
@@ -142,21 +151,21 @@ impl Follower {
         self.places().0.clone()
     }
 
-    /// The highest epoch and position that were ever applied.
+    /// Where it has been.
     #[must_use]
-    pub fn high(&self) -> (u64, Position) {
-        self.places().1
+    pub fn past(&self) -> Past {
+        self.places().1.clone()
     }
 
     /// Does something with the course, and notes where it is then.
     fn steer<T>(&self, act: impl FnOnce(&mut Course) -> T) -> T {
         let mut course = lock(&self.course);
         let done = act(&mut course);
-        *self.places() = (course.place().cloned(), course.high());
+        *self.places() = (course.place().cloned(), course.past().clone());
         done
     }
 
-    fn places(&self) -> MutexGuard<'_, (Option<Place>, (u64, Position))> {
+    fn places(&self) -> MutexGuard<'_, (Option<Place>, Past)> {
         lock(&self.places)
     }
 

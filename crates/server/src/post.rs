@@ -84,19 +84,19 @@ impl Post {
     /// Takes up what was kept, before anything is followed.
     pub(crate) fn take_up(&self) {
         let Some(state) = &self.state else { return };
-        let high = state.high();
-        let kept = state.load(&self.front.gate, high, self.front.clock.now()).unwrap_or_else(|why| {
+        let past = state.past().unwrap_or_default();
+        let kept = state.load(&self.front.gate, past.high, self.front.clock.now()).unwrap_or_else(|why| {
             tracing::warn!(error = %why, "what was kept is of no use: everything is to be told anew");
             None
         });
         if let Some((_, place)) = &kept {
             tracing::info!(position = place.position.0, "goes on from what was kept");
         }
-        self.follower.begin_with(kept, high.unwrap_or_default());
+        self.follower.begin_with(kept, past);
     }
 
     async fn keep_keeping(&self) {
-        let (mut noted, mut since) = (self.follower.high(), Duration::ZERO);
+        let (mut noted, mut since) = (self.follower.past(), Duration::ZERO);
         loop {
             tokio::time::sleep(NOTED_EVERY).await;
             since += NOTED_EVERY;
@@ -104,13 +104,13 @@ impl Post {
                 since = Duration::ZERO;
                 self.keep().await;
             }
-            let high = self.follower.high();
-            if high != noted
+            let past = self.follower.past();
+            if past != noted
                 && let Some(state) = &self.state
             {
-                noted = high;
+                noted.clone_from(&past);
                 let state = Arc::clone(state);
-                kept(tokio::task::spawn_blocking(move || state.note(high)).await);
+                kept(tokio::task::spawn_blocking(move || state.note(&past)).await);
             }
         }
     }
@@ -119,9 +119,9 @@ impl Post {
     pub(crate) async fn keep(&self) {
         let Some(state) = self.state.clone() else { return };
         let (gate, now) = (Arc::clone(&self.front.gate), self.front.clock.now());
-        let (high, place) = (self.follower.high(), self.follower.place().filter(|_| gate.is_open()));
+        let (past, place) = (self.follower.past(), self.follower.place().filter(|_| gate.is_open()));
         let save = move || {
-            state.note(high)?;
+            state.note(&past)?;
             place.map_or(Ok(()), |place| state.save(&gate, &place, now))
         };
         kept(tokio::task::spawn_blocking(save).await);

@@ -9,7 +9,7 @@ use keygate_model::{
 };
 
 use super::{
-    Place, Why,
+    Past, Place, Why,
     intake::{Intake, Known, Taken},
 };
 use crate::{
@@ -25,6 +25,8 @@ pub struct Course {
     /// The stream that is being read.
     intake: Option<Intake>,
     heartbeats: Heartbeats,
+    /// The epoch of the node that is followed, or was last.
+    epoch: u64,
     /// Where it could go on when it was last told.
     place: Option<Place>,
 }
@@ -34,13 +36,13 @@ impl Course {
     #[must_use]
     pub fn new(gate: Arc<Gate>, session: Session) -> Self {
         let heartbeats = Heartbeats::new(session, Epoch(0));
-        Self { gate, known: Known::default(), intake: None, heartbeats, place: None }
+        Self { gate, known: Known::default(), intake: None, heartbeats, epoch: 0, place: None }
     }
 
-    /// Goes on from what was kept, if it was, and never follows a node that is behind `high`. The gate stays closed until a
-    /// node has told what was missed.
-    pub fn begin_with(&mut self, kept: Option<(Filling, Place)>, high: (u64, Position)) {
-        self.known.never_behind(high);
+    /// Goes on from what was kept, if it was, and never follows a node that is behind `past`, or has another. The gate stays
+    /// closed until a node has told what was missed.
+    pub fn begin_with(&mut self, kept: Option<(Filling, Place)>, past: Past) {
+        self.known.remember(past);
         if let Some((filling, place)) = kept {
             drop(self.gate.replace(filling));
             self.known.go_on_from(place);
@@ -60,10 +62,10 @@ impl Course {
         self.place.as_ref()
     }
 
-    /// The highest epoch and position that were ever applied.
+    /// Where it has been.
     #[must_use]
-    pub fn high(&self) -> (u64, Position) {
-        self.known.high()
+    pub fn past(&self) -> &Past {
+        self.known.past()
     }
 
     /// Judges what a node says first.
@@ -72,6 +74,7 @@ impl Course {
     /// [`Why`] it is not followed.
     pub fn begin(&mut self, hello: &Hello) -> Result<(), Why> {
         self.heartbeats.follow(Epoch(hello.epoch));
+        self.epoch = hello.epoch;
         self.intake = Some(Intake::begin(&self.gate, &self.known, hello)?);
         Ok(())
     }
@@ -85,7 +88,7 @@ impl Course {
         let taken = intake.take(&self.gate, &mut self.known, frame)?;
         self.note();
         if !matches!(taken, Taken::Nothing) {
-            let proofs = self.heartbeats.applied(self.gate.position());
+            let proofs = self.heartbeats.applied(self.applied());
             self.renew(proofs);
         }
         Ok(taken)
@@ -107,7 +110,7 @@ impl Course {
     /// The next heartbeat. `now` is read before it leaves, and so is what was applied by then.
     #[must_use]
     pub fn heartbeat(&mut self, nonce: Nonce, now: Uptime) -> Heartbeat {
-        self.heartbeats.send(nonce, self.gate.position(), now)
+        self.heartbeats.send(nonce, self.applied(), now)
     }
 
     /// Counts an echo.
@@ -115,9 +118,14 @@ impl Course {
     /// # Errors
     /// [`Stray`]: it proves nothing.
     pub fn echoed(&mut self, echo: &Echo) -> Result<(), Stray> {
-        let proofs = self.heartbeats.echoed(echo, self.gate.position())?;
+        let proofs = self.heartbeats.echoed(echo, self.applied())?;
         self.renew(proofs);
         Ok(())
+    }
+
+    /// What was applied of the record that is followed: positions in another life of it say nothing.
+    fn applied(&self) -> Position {
+        if self.known.past().high.0 == self.epoch { self.gate.position() } else { Position(0) }
     }
 
     fn renew(&self, proofs: Vec<Proof>) {
@@ -125,9 +133,12 @@ impl Course {
     }
 
     fn note(&mut self) {
-        let (epoch, _) = self.known.high();
+        let (epoch, _) = self.known.past().high;
         // What was held earlier in the same epoch is as good to go on from, as long as it is right.
         let earlier = self.place.take().filter(|earlier| earlier.epoch == epoch);
         self.place = self.known.place(&self.gate).or(earlier);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use keygate_model::{Batch, CustomerId, Position, Record, Subject};
 
-use super::{Place, Why};
+use super::{Past, Place, Why};
 use crate::{
     Filling, Gate, Retired,
     wire::{Beat, Check, Frame, Head, Hello, Stage, VERSION},
@@ -16,8 +16,8 @@ const TOKENS_EXPECTED_MAX: u64 = 1 << 20;
 pub(super) struct Known {
     /// The epoch of what is held. None: nothing is, or nothing that may be gone on with.
     whole: Option<u64>,
-    /// The highest epoch and position ever applied.
-    high: (u64, Position),
+    /// Where it has been.
+    past: Past,
     /// The hash of the chain of events at what is held, if it was heard.
     hash: Option<Vec<u8>>,
 }
@@ -42,12 +42,15 @@ pub(super) struct Intake {
 impl Known {
     /// Where to ask for what follows.
     pub(super) fn path(&self, gate: &Gate) -> String {
-        match (self.whole, &self.hash) {
-            (Some(epoch), Some(hash)) => {
-                let hash = data_encoding::HEXLOWER.encode(hash);
-                format!("/feed?from={}&hash={hash}&epoch={epoch}", gate.position().0)
-            }
-            _ => "/feed".to_owned(),
+        let asked = |place: &Place| {
+            let hash = data_encoding::HEXLOWER.encode(&place.hash);
+            format!("/feed?from={}&hash={hash}&epoch={}", place.position.0, place.epoch)
+        };
+        match (self.place(gate), &self.past.heard) {
+            (Some(place), _) => asked(&place),
+            // Only who has the same past may say what there is now.
+            (None, Some(heard)) => asked(heard) + "&anew=true",
+            (None, None) => "/feed".to_owned(),
         }
     }
 
@@ -60,32 +63,34 @@ impl Known {
     /// What was kept is held now.
     pub(super) fn go_on_from(&mut self, place: Place) {
         self.took(place.epoch, place.position);
-        (self.whole, self.hash) = (Some(place.epoch), Some(place.hash));
+        (self.whole, self.hash) = (Some(place.epoch), Some(place.hash.clone()));
+        self.past.heard = Some(place);
     }
 
-    /// Nothing behind this is taken.
-    pub(super) fn never_behind(&mut self, (epoch, position): (u64, Position)) {
-        self.took(epoch, position);
+    /// Nothing behind this is taken, and nothing that this is no part of.
+    pub(super) fn remember(&mut self, past: Past) {
+        self.past = past;
     }
 
-    pub(super) fn high(&self) -> (u64, Position) {
-        self.high
+    pub(super) fn past(&self) -> &Past {
+        &self.past
     }
 
-    /// What is held may not be gone on with.
+    /// What is held may not be gone on with. Where it has been stays known.
     pub(super) fn forget(&mut self) {
         (self.whole, self.hash) = (None, None);
     }
 
     fn may_take(&self, epoch: u64, position: Position) -> Result<(), Why> {
-        if (epoch, position) < self.high {
-            return Err(Why::Behind { held: self.high.1, epoch: self.high.0 });
+        let high = self.past.high;
+        if (epoch, position) < high {
+            return Err(Why::Behind { held: high.1, epoch: high.0 });
         }
         Ok(())
     }
 
     fn took(&mut self, epoch: u64, position: Position) {
-        self.high = self.high.max((epoch, position));
+        self.past.high = self.past.high.max((epoch, position));
     }
 }
 
@@ -138,6 +143,10 @@ impl Intake {
         known.may_take(self.epoch, position)?;
         filling.apply(Batch { position, records });
         let Some(filled) = self.filling.take() else { return Err(Why::Unexpected) };
+        if known.past.high.0 != self.epoch {
+            // What was proved is about another life of the record.
+            gate.lease().end();
+        }
         let retired = gate.replace(filled);
         known.took(self.epoch, position);
         (known.whole, known.hash) = (Some(self.epoch), None);
@@ -170,6 +179,9 @@ impl Intake {
             return Err(Why::Behind { held, epoch: self.epoch });
         }
         known.hash = (beat.hash.len() == 32).then_some(beat.hash);
+        if let Some(place) = known.place(gate) {
+            known.past.heard = Some(place);
+        }
         gate.open();
         Ok(Taken::Nothing)
     }

@@ -86,9 +86,9 @@ fn version(headers: &HeaderMap) -> String {
     version.filter(|version| version.len() <= VERSION_LEN_MAX).unwrap_or_default().to_owned()
 }
 
-/// From where to go on: all of it, or nothing.
+/// Where the gate has been: all of it, or nothing.
 fn resume(query: &str) -> Result<Option<Resume>, Problem> {
-    let (mut from, mut hash, mut epoch) = (None, None, None);
+    let (mut from, mut hash, mut epoch, mut anew) = (None, None, None, None);
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let bad = || Problem::bad_request("field_invalid", format!("{} cannot be read", said_back(&name)));
         match &*name {
@@ -98,6 +98,7 @@ fn resume(query: &str) -> Result<Option<Resume>, Problem> {
                 hash = Some(read.and_then(|hash| hash.try_into().ok()).ok_or_else(bad)?);
             }
             "epoch" => epoch = Some(value.parse().map_err(|_| bad())?),
+            "anew" => anew = Some(value.parse().map_err(|_| bad())?),
             _ => {
                 let why = format!("There is no parameter '{}' here", said_back(&name));
                 return Err(Problem::bad_request("unknown_field", why));
@@ -105,8 +106,10 @@ fn resume(query: &str) -> Result<Option<Resume>, Problem> {
         }
     }
     match (from, hash, epoch) {
-        (None, None, None) => Ok(None),
-        (Some(from), Some(hash), Some(epoch)) => Ok(Some(Resume { from, hash, epoch })),
+        (None, None, None) if anew.is_none() => Ok(None),
+        (Some(from), Some(hash), Some(epoch)) => {
+            Ok(Some(Resume { from, hash, epoch, anew: anew.unwrap_or_default() }))
+        }
         _ => Err(Problem::bad_request("field_invalid", "from, hash and epoch go together")),
     }
 }

@@ -19,11 +19,13 @@ use super::{
 };
 use crate::{app::App, caller::Caller, error::Problem};
 
-/// From where a gate wants to go on: a position, and the hash of the chain of events there.
+/// Where a gate has been: a position, and the hash of the chain of events there.
 pub(crate) struct Resume {
     pub(crate) from: Position,
     pub(crate) hash: [u8; 32],
     pub(crate) epoch: u64,
+    /// It does not go on from there, but wants to be told everything.
+    pub(crate) anew: bool,
 }
 
 /// A follower.
@@ -91,7 +93,7 @@ pub(crate) async fn stream(app: &Arc<App>, caller: Caller, resume: Option<Resume
     Ok(Body::from_stream(frames))
 }
 
-/// Where a gate can go on, if its past is ours. None: it is, and was too long ago.
+/// Where a gate can go on, if its past is ours. None: everything is to be told it.
 async fn shared(app: &App, resume: &Resume) -> Result<Option<Position>, Problem> {
     let epoch = app.authority.epoch();
     if resume.epoch > epoch {
@@ -101,7 +103,7 @@ async fn shared(app: &App, resume: &Resume) -> Result<Option<Position>, Problem>
         return Ok(None);
     }
     match app.authority.hash_at(resume.from).await? {
-        Some(hash) if hash == resume.hash => Ok(Some(resume.from)),
+        Some(hash) if hash == resume.hash => Ok((!resume.anew).then_some(resume.from)),
         // It has applied what never was here, or not yet.
         _ => Err(Problem::epoch_regression()),
     }

@@ -12,7 +12,7 @@ use std::{
 use hmac::{Hmac, Mac as _};
 use keygate_gate::{
     Filling, Gate,
-    follow::Place,
+    follow::{Past, Place},
     wire::{Beat, Frame, Frames, Head, Hello, PART_LEN, RECORDS_MAX, Stage, VERSION, encode, part},
 };
 use keygate_model::{Batch, Position, Record, Timestamp};
@@ -24,6 +24,8 @@ const TAG_LEN: usize = 32;
 /// One block of SHA-256.
 const KEY_LEN: usize = 64;
 const TIME_LEN: usize = 8;
+/// An epoch, and a position in it.
+const POINT_LEN: usize = 16;
 
 /// How far the clock of whoever wrote a file may be ahead.
 const AHEAD_MAX: Duration = Duration::from_secs(60);
@@ -58,21 +60,24 @@ impl State {
         Self { dir, key, age_max }
     }
 
-    /// The highest epoch and position that were ever applied. None: nothing is known.
-    pub(crate) fn high(&self) -> Option<(u64, Position)> {
+    /// Where the gate has been. None: nothing is known.
+    pub(crate) fn past(&self) -> Option<Past> {
         let bytes = fs::read(self.dir.join("epoch")).ok()?;
         let (said, seal) = bytes.split_last_chunk::<TAG_LEN>()?;
-        let [epoch, position] = said.as_chunks::<8>().0 else { return None };
-        let is_sealed = said.len() == 16 && self.verify(&[b"epoch", said], seal);
-        if !is_sealed {
+        let past = self.verify(&[b"epoch", said], seal).then(|| past(said)).flatten();
+        if past.is_none() {
             tracing::warn!("what this gate had applied is not known: the seal is wrong");
         }
-        is_sealed.then(|| (u64::from_be_bytes(*epoch), Position(i64::from_be_bytes(*position))))
+        past
     }
 
-    /// Notes the highest epoch and position.
-    pub(crate) fn note(&self, (epoch, position): (u64, Position)) -> io::Result<()> {
-        let said = [epoch.to_be_bytes(), position.0.to_be_bytes()].concat();
+    /// Notes where the gate has been.
+    pub(crate) fn note(&self, past: &Past) -> io::Result<()> {
+        let mut said = point(past.high.0, past.high.1);
+        if let Some(heard) = &past.heard {
+            said.extend(point(heard.epoch, heard.position));
+            said.extend(&heard.hash);
+        }
         let seal = tag(&self.key, &[b"epoch", &said]);
         self.replace("epoch", |file| file.write_all(&[&said[..], &seal].concat()))
     }
@@ -111,7 +116,7 @@ impl State {
     pub(crate) fn load(
         &self,
         gate: &Gate,
-        high: Option<(u64, Position)>,
+        high: (u64, Position),
         now: Timestamp,
     ) -> Result<Option<(Filling, Place)>, Useless> {
         let mut bytes = Vec::new();
@@ -132,7 +137,7 @@ impl State {
             return Err(Useless::Old);
         }
         let (filling, place) = replica(gate, frames)?;
-        if high.is_some_and(|high| (place.epoch, place.position) < high) {
+        if (place.epoch, place.position) < high {
             return Err(Useless::Behind);
         }
         Ok(Some((filling, place)))
@@ -159,6 +164,28 @@ impl State {
         fs::rename(new, path)?;
         sync(&self.dir)
     }
+}
+
+fn point(epoch: u64, position: Position) -> Vec<u8> {
+    [epoch.to_be_bytes(), position.0.to_be_bytes()].concat()
+}
+
+/// What [`State::note`] wrote: the highest point, and where a hash was heard if one was.
+fn past(said: &[u8]) -> Option<Past> {
+    let point = |said: &[u8; POINT_LEN]| {
+        let [epoch, position] = *said.as_chunks::<8>().0 else { return None };
+        Some((u64::from_be_bytes(epoch), Position(i64::from_be_bytes(position))))
+    };
+    let (high, rest) = said.split_first_chunk()?;
+    let heard = match rest.split_first_chunk() {
+        None if rest.is_empty() => None,
+        None => return None,
+        Some((at, hash)) => {
+            let (epoch, position) = point(at)?;
+            Some(Place { epoch, position, hash: hash.to_vec() })
+        }
+    };
+    Some(Past { high: point(high)?, heard })
 }
 
 /// A file, and the seal of what was written to it.
@@ -230,3 +257,6 @@ fn tag(key: &[u8; KEY_LEN], parts: &[&[u8]]) -> [u8; TAG_LEN] {
 fn sync(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

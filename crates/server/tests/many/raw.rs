@@ -187,12 +187,20 @@ fn who_comes_back_is_told_what_was_missed_and_who_has_another_past_goes_elsewher
     let mut end = Line::open(&house, &gate_token, &format!("?from={now}&hash={new_hash}&epoch=1")).unwrap();
     assert!(!end.hello().snapshot && end.until_beat().0.is_empty());
     for (from, hash, epoch) in [(position, &new_hash, 1), (now + 1, &new_hash, 1), (now, &new_hash, 2)] {
-        let refused = Line::open(&house, &gate_token, &format!("?from={from}&hash={hash}&epoch={epoch}"));
-        assert!(refused.is_err_and(|head| head.starts_with("HTTP/1.1 409")), "{from} {epoch}");
+        for anew in ["", "&anew=false", "&anew=true"] {
+            let path = format!("?from={from}&hash={hash}&epoch={epoch}{anew}");
+            let refused = Line::open(&house, &gate_token, &path);
+            assert!(refused.is_err_and(|head| head.starts_with("HTTP/1.1 409")), "{path}");
+        }
     }
+    let path = format!("?from={position}&hash={hash}&epoch=1&anew=true");
+    assert!(
+        Line::open(&house, &gate_token, &path).unwrap().hello().snapshot,
+        "the same past, and nothing held"
+    );
     let older = Line::open(&house, &gate_token, &format!("?from={now}&hash={new_hash}&epoch=0"));
     assert!(older.unwrap().hello().snapshot, "an epoch that is over");
-    for odd in ["?from=1", "?from=x&hash=&epoch=1", "?since=1"] {
+    for odd in ["?from=1", "?from=x&hash=&epoch=1", "?since=1", "?anew=true"] {
         let refused = Line::open(&house, &gate_token, odd);
         assert!(refused.is_err_and(|head| head.starts_with("HTTP/1.1 400")), "{odd}");
     }

@@ -96,7 +96,7 @@ impl World {
                 let fault = self.some_fault();
                 self.put(at, Event::Fault(fault));
             }
-            let restores = self.flaw == Some(Flaw::WritesBeforeRaise);
+            let restores = self.flaw == Some(Flaw::HidesPast);
             match if restores { 4 } else { self.chance.below(10) } {
                 0..=3 => self.plan_fail_over(),
                 4 => {
@@ -269,7 +269,8 @@ impl World {
         self.promote(server);
         self.was_restored();
         self.start_all();
-        let is_written_to = self.flaw == Some(Flaw::WritesBeforeRaise);
+        // As no node lets anybody; gates are safe from it all the same.
+        let is_written_to = self.flaw == Some(Flaw::HidesPast) || self.chance.once_in(2);
         self.is_quarantined = !is_written_to;
         let longer = if is_written_to { 5 * SECOND } else { 0 };
         let after = longer + self.chance.between(SECOND, 3 * SECOND);
@@ -282,7 +283,7 @@ impl World {
         }
     }
 
-    /// Somebody changes something; but nobody changes a record that was restored before its epoch is raised.
+    /// Somebody changes something; but nobody changes a record that is quarantined until its epoch is raised.
     pub(crate) fn act(&mut self) {
         if self.is_quarantined {
             return;

@@ -29,6 +29,6 @@ pub(crate) enum Flaw {
     KeepsLease,
     /// A node tells a change without the one before it.
     LeavesOut,
-    /// A record that was restored is written to before its epoch is raised: it may come to where gates are that knew more.
-    WritesBeforeRaise,
+    /// A gate that wants everything anew does not say where it has been.
+    HidesPast,
 }

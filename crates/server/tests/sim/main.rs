@@ -130,5 +130,5 @@ flaws! {
     finds_a_gate_that_trusts_what_it_kept: TrustsWhatItKept as "P3" | "P4",
     finds_a_gate_that_keeps_the_lease_of_the_run_before: KeepsLease as "P3" | "P4" | "P6",
     finds_a_change_that_is_not_told: LeavesOut as "P6",
-    finds_a_restored_record_that_is_written_to_before_its_epoch_is_raised: WritesBeforeRaise as "P7",
+    finds_a_gate_that_does_not_say_where_it_has_been: HidesPast as "P7",
 }

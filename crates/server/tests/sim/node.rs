@@ -316,9 +316,9 @@ impl World {
         let server = &self.servers[node.reader];
         let resumed = match asked(path) {
             None => Ok(None),
-            Some((_, _, epoch)) if epoch < node.epoch => Ok(None),
-            Some((from, hash, epoch)) if epoch == node.epoch => match server.at(from) {
-                Some(entry) if hash == hex(&entry.hash) => Ok(Some(Position(from))),
+            Some((_, _, epoch, _)) if epoch < node.epoch => Ok(None),
+            Some((from, hash, epoch, anew)) if epoch == node.epoch => match server.at(from) {
+                Some(entry) if hash == hex(&entry.hash) => Ok((!anew).then_some(Position(from))),
                 _ => Err(()),
             },
             Some(_) => Err(()),
@@ -599,14 +599,19 @@ fn snapshot(entry: &Entry) -> Vec<Bytes> {
     vec![part(first, false), part(second, false), part(&[], true)]
 }
 
-/// From where a gate wants to go on: position, hash and epoch.
-fn asked(path: &str) -> Option<(i64, String, u64)> {
+/// Where a gate has been: position, hash and epoch, and whether it wants everything anew.
+fn asked(path: &str) -> Option<(i64, String, u64, bool)> {
     let (_, query) = path.split_once('?')?;
     let value = |name: &str| {
         let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
     };
-    Some((value("from")?.parse().ok()?, value("hash")?, value("epoch")?.parse().ok()?))
+    Some((
+        value("from")?.parse().ok()?,
+        value("hash")?,
+        value("epoch")?.parse().ok()?,
+        value("anew").is_some(),
+    ))
 }
 
 fn hex(bytes: &[u8]) -> String {

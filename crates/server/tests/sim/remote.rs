@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use bytes::Bytes;
 use keygate_gate::{
     Filling,
-    follow::{Course, Place, Taken, Why},
+    follow::{Course, Past, Place, Taken, Why},
     lease::Proof,
     wire::{Frame, Frames, Head, Stage},
 };
@@ -67,7 +67,7 @@ struct Conn {
 #[derive(Clone, Default)]
 struct Disk {
     kept: Option<Kept>,
-    high: Option<(u64, Position)>,
+    past: Past,
     ended: BTreeSet<usize>,
     last: Option<Arc<Entry>>,
 }
@@ -182,7 +182,7 @@ impl World {
         (remote.tip, remote.failures) = (None, 0);
         remote.ended.clone_from(&disk.ended);
         remote.last.clone_from(&disk.last);
-        let high = disk.high.unwrap_or_default();
+        let high = disk.past.high;
         remote.epoch = high.0;
         let wall = remote.body.wall(now);
         let kept = disk.kept.clone().filter(|kept| {
@@ -195,7 +195,7 @@ impl World {
             remote.epoch = place.epoch;
         }
         let trusts = self.flaw == Some(Flaw::TrustsWhatItKept) && kept.is_some();
-        remote.course.begin_with(kept, high);
+        remote.course.begin_with(kept, disk.past.clone());
         if trusts {
             let proof = Proof { sent: remote.body.uptime(now), granted: LEASE };
             remote.body.gate.open();
@@ -248,7 +248,10 @@ impl World {
         remote.conns += 1;
         remote.heard_at = self.now;
         remote.frames = Frames::default();
-        let (conn, run, path) = (remote.conns, remote.run, remote.course.path());
+        let (conn, run, mut path) = (remote.conns, remote.run, remote.course.path());
+        if self.flaw == Some(Flaw::HidesPast) && path.ends_with("anew=true") {
+            path = "/feed".to_owned();
+        }
         let (told, node_run) = (self.told_by(node), self.nodes[node].run);
         self.remotes[number].conn = Some(Conn { number: conn, node, node_run, told, begun: false, epoch: 0 });
         if !self.nodes[node].body.up {
@@ -391,7 +394,7 @@ impl World {
     fn note(&mut self, number: usize, all: bool) {
         let now = self.now;
         let remote = &mut self.remotes[number];
-        remote.disk.high = Some(remote.course.high());
+        remote.disk.past = remote.course.past().clone();
         remote.disk.ended.clone_from(&remote.ended);
         remote.disk.last.clone_from(&remote.last);
         if all {
