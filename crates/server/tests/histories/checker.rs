@@ -38,6 +38,8 @@ pub(crate) struct Write {
 #[derive(Clone, Debug)]
 pub(crate) struct Use {
     pub(crate) subject: Subject,
+    /// By whom; only shown.
+    #[expect(dead_code, reason = "for whoever reads what is wrong")]
     pub(crate) client: usize,
     pub(crate) gate: usize,
     pub(crate) called: Duration,

@@ -135,7 +135,9 @@ impl Estate {
     /// Starts a gate in a process of its own, or starts it again.
     pub(crate) fn gate(&self, name: &str, urls: &[String], more: &[&str]) -> (Server, Gate) {
         let [socket, health] = ["way", "health"].map(|what| self.home.path().join(format!("{name}.{what}")));
-        [&socket, &health].map(|socket| drop(std::fs::remove_file(socket)));
+        for socket in [&socket, &health] {
+            drop(std::fs::remove_file(socket));
+        }
         let way = format!("nginx=unix:{}", socket.display());
         let urls = urls.join(",");
         let args = ["gate", "--follow", &urls, "--token-file", "gate.token", "--way", &way, "--name", name];
