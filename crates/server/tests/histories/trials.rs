@@ -131,11 +131,9 @@ fn receipt_trials_with_faults_find_no_accept() {
             .map(|nth| {
                 let (mut client, all, next) = (Client::new(nth, &book, &estate, &gates), &all, &next);
                 scope.spawn(move || {
-                    loop {
-                        // Those that nobody knows the outcome of do not count.
-                        while all.under.load(Ordering::Relaxed) < trials {
-                            all.go(&mut client, next.fetch_add(TOGETHER, Ordering::Relaxed), 6);
-                        }
+                    // Those that nobody knows the outcome of do not count.
+                    while all.under.load(Ordering::Relaxed) < trials {
+                        all.go(&mut client, next.fetch_add(TOGETHER, Ordering::Relaxed), 6);
                     }
                 })
             })
