@@ -16,6 +16,9 @@ use crate::{
 /// What "at once" is: whoever waits longer than this after the answer to a change finds it in force.
 pub(crate) const BOUND: Duration = Duration::from_secs(1);
 
+/// How long anything may take that is not about time.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub(crate) struct Book {
     clock: Stopwatch,
     written: Mutex<Vec<Write>>,
@@ -158,6 +161,16 @@ impl<'b> Client<'b> {
         let usage = Use { subject, client: self.nth, gate, called, returned, said, knew };
         self.book.used.lock().unwrap_or_else(PoisonError::into_inner).push(usage);
         said
+    }
+}
+
+impl Client<'_> {
+    /// Uses it until the gate lets it in.
+    pub(crate) fn until_let_in(&mut self, subject: Subject, secret: &str, path: &str, gate: usize) {
+        let begun = self.book.now();
+        while self.uses(subject, secret, path, gate) != Said::Allow {
+            assert!(self.book.now() - begun < PATIENCE, "gate {gate} does not let subject {subject} in");
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use keygate_authority::factor;
+use keygate_server::edge::Stopwatch;
 use serde_json::{Value, json};
 
 use crate::{
@@ -150,7 +151,8 @@ impl Mints {
         let end = ended.position.expect("a position");
         let (made, refused): (Vec<_>, Vec<_>) = made.into_iter().partition(|reply| reply.status < 300);
         for reply in &made {
-            assert!(reply.position.expect("a position") < end, "made after the end at {end}: {reply:?}");
+            let at = reply.position.expect("a position");
+            assert!(at < end, "made at {at}, after the end at {end}");
         }
         // 404: whoever asked is gone by the time that the record is read.
         assert!(refused.iter().all(|reply| (400..=404).contains(&reply.status)), "{refused:?}");
@@ -169,9 +171,12 @@ impl Mints {
 
 /// Waits until both nodes let a token in.
 fn until_known(estate: &Estate, token: &str) {
+    let watch = Stopwatch::start();
     for node in 0..2 {
         let mut line = Line::to(estate.api(node));
-        while line.ask("GET", "/tokens/self", &[("Fastly-Key", token)], "").unwrap().status != 200 {}
+        while line.ask("GET", "/tokens/self", &[("Fastly-Key", token)], "").unwrap().status != 200 {
+            assert!(watch.elapsed() < Duration::from_secs(20), "node {node} does not know it");
+        }
     }
 }
 

@@ -21,10 +21,13 @@ use crate::{
 const CLIENTS: usize = 64;
 
 /// So many tokens are revoked by one call.
-const TOGETHER: usize = 4;
+const TOGETHER: usize = 8;
 
 /// Short, so that many receipts fit into the time: each may have to wait for one to end.
 const LEASE_SECONDS: u64 = 2;
+
+/// Four of their own, and those of the two nodes.
+const GATES: usize = 6;
 
 /// What makes tokens, as one that is used itself.
 const FACTORY: Subject = Subject::MAX;
@@ -46,7 +49,7 @@ struct Trials<'t> {
 
 impl Trials<'_> {
     /// Makes some tokens, shows them to every gate, revokes them, and shows them again.
-    fn go(&self, client: &mut Client<'_>, first: Subject, gates: usize) {
+    fn go(&self, client: &mut Client<'_>, first: Subject) {
         let key = [("Fastly-Key", self.estate.factory.as_str())];
         let order = json!({ "name": "t", "role": "engineer", "scope": "shop:read" }).to_string();
         let mut tokens = Vec::new();
@@ -58,7 +61,7 @@ impl Trials<'_> {
             return;
         }
         let mut knew = Vec::new();
-        for gate in 0..gates {
+        for gate in 0..GATES {
             for (subject, secret, _) in &tokens {
                 if client.uses(*subject, secret, ORDERS, gate) == Said::Allow {
                     knew.push((gate, *subject));
@@ -73,7 +76,9 @@ impl Trials<'_> {
         let enforced = revoked.is_some_and(|revoked| revoked.json()["enforced"] == true);
         self.receipts.fetch_add(usize::from(enforced), Ordering::Relaxed);
         self.under.fetch_add(if enforced { tokens.len() } else { 0 }, Ordering::Relaxed);
-        for gate in 0..gates {
+        // Each time another is the first: one that is stopped keeps whoever asks it waiting.
+        let first = client.below(GATES);
+        for gate in (first..GATES).chain(0..first) {
             for (subject, secret, _) in &tokens {
                 client.uses(*subject, secret, ORDERS, gate);
                 let tried = enforced && knew.contains(&(gate, *subject));
@@ -103,27 +108,74 @@ fn until_all_know(client: &mut Client<'_>, estate: &Estate, book: &Book, gates: 
     // It was made before.
     book.command(subject, true, || {});
     for gate in 0..gates {
-        while client.uses(subject, &estate.factory, ORDERS, gate) != Said::Allow {
-            assert!(book.now() < Duration::from_secs(20), "gate {gate} does not begin");
-        }
+        client.until_let_in(subject, &estate.factory, ORDERS, gate);
     }
+}
+
+/// Gates in processes of their own, and what each will suffer.
+struct Gates {
+    stopped: Server,
+    killed: Server,
+    /// It follows both nodes through these.
+    cut: Server,
+    relays: [Relay; 2],
+    /// It follows the node that is stopped now and then, and goes to the other.
+    well: Server,
+}
+
+impl Gates {
+    /// Them, and where to ask them and those of the nodes.
+    fn start(estate: &Estate) -> (Self, [Gate; GATES]) {
+        let urls = estate.urls();
+        let relays = [0, 1].map(|node| Relay::before(estate.nodes[node].address));
+        let (stopped, first) = start(estate, "stopped", &urls);
+        let (killed, second) = start(estate, "killed", &urls);
+        let (cut, third) = start(estate, "cut", &relays.each_ref().map(Relay::url));
+        let (well, fourth) = start(estate, "well", &[urls[1].clone(), urls[0].clone()]);
+        let ways = [first, second, third, fourth, estate.inner_gate(0), estate.inner_gate(1)];
+        (Self { stopped, killed, cut, relays, well }, ways)
+    }
+
+    /// Does harm to them until it is over. How often: stops, kills, cuts, and stops of a node.
+    fn suffer(self, all: &Trials<'_>) -> [usize; 4] {
+        let Self { stopped, killed, cut, relays, well } = self;
+        let (mut killed, urls) = (Some(killed), all.estate.urls());
+        let times = thread::scope(|scope| {
+            let harms = [
+                scope.spawn(|| all.harm(1_001, |length| pause(&stopped, length))),
+                scope.spawn(|| {
+                    all.harm(1_002, |length| {
+                        killed.take();
+                        thread::sleep(length);
+                        killed = Some(start(all.estate, "killed", &urls).0);
+                    })
+                }),
+                scope.spawn(|| all.harm(1_003, |length| cut_or_hold(&relays, length))),
+                scope.spawn(|| all.harm(1_004, |length| pause(&all.estate.nodes[1], length))),
+            ];
+            harms.map(|harm| harm.join().unwrap())
+        });
+        drop((cut, well));
+        times
+    }
+}
+
+/// The first node's line, or both: then there is no other node to go to.
+fn cut_or_hold(relays: &[Relay], length: Duration) {
+    let relays = if length.as_millis().is_multiple_of(2) { relays } else { &relays[..1] };
+    relays.iter().for_each(if length.as_millis() % 4 < 2 { Relay::cut } else { Relay::hold });
+    thread::sleep(length);
+    relays.iter().for_each(Relay::pass);
 }
 
 #[test]
 fn receipt_trials_with_faults_find_no_accept() {
     let estate = Estate::new(LEASE_SECONDS);
-    let urls = estate.urls();
-    let relays = [0, 1].map(|node| Relay::before(estate.nodes[node].address));
-    let through: Vec<_> = relays.iter().map(Relay::url).collect();
-    let (stopped, first) = start(&estate, "stopped", &urls);
-    let (killed, second) = start(&estate, "killed", &urls);
-    let (cut, third) = start(&estate, "cut", &through);
-    let (well, fourth) = start(&estate, "well", &[urls[1].clone(), urls[0].clone()]);
-    let gates = [first, second, third, fourth, estate.inner_gate(0), estate.inner_gate(1)];
+    let (processes, gates) = Gates::start(&estate);
     let (book, stop, next) = (Book::new(), AtomicBool::new(false), AtomicUsize::new(0));
-    let trials = share(10_000, 500);
+    let trials = share(10_000, 800);
     let mut client = Client::new(CLIENTS, &book, &estate, &gates);
-    until_all_know(&mut client, &estate, &book, gates.len(), FACTORY);
+    until_all_know(&mut client, &estate, &book, GATES, FACTORY);
     let [receipts, under, tried] = [0; 3].map(AtomicUsize::new);
     let all = Trials { estate: &estate, book: &book, stop: &stop, receipts, under, tried };
     let harms = thread::scope(|scope| {
@@ -133,41 +185,17 @@ fn receipt_trials_with_faults_find_no_accept() {
                 scope.spawn(move || {
                     // Those that nobody knows the outcome of do not count.
                     while all.under.load(Ordering::Relaxed) < trials {
-                        all.go(&mut client, next.fetch_add(TOGETHER, Ordering::Relaxed), 6);
+                        all.go(&mut client, next.fetch_add(TOGETHER, Ordering::Relaxed));
                     }
                 })
             })
             .collect();
-        let (all, estate, urls, relays) = (&all, &estate, &urls, &relays);
-        let mut killed = Some(killed);
-        let harms = [
-            scope.spawn(|| all.harm(1_001, |length| pause(&stopped, length))),
-            scope.spawn(move || {
-                all.harm(1_002, |length| {
-                    killed.take();
-                    thread::sleep(length);
-                    killed = Some(start(estate, "killed", urls).0);
-                })
-            }),
-            // The first node's line, or both: then there is no other node to go to.
-            scope.spawn(|| {
-                all.harm(1_003, |length| {
-                    let both = length.as_millis().is_multiple_of(2);
-                    let relays = &relays[..1 + usize::from(both)];
-                    relays.iter().for_each(if length.as_millis() % 4 < 2 { Relay::cut } else { Relay::hold });
-                    thread::sleep(length);
-                    relays.iter().for_each(Relay::pass);
-                })
-            }),
-            scope.spawn(|| all.harm(1_004, |length| pause(&estate.nodes[1], length))),
-        ];
-        let done: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
+        let harms = scope.spawn(|| processes.suffer(&all));
+        let done: Vec<_> = clients.into_iter().map(thread::ScopedJoinHandle::join).collect();
         stop.store(true, Ordering::Relaxed);
-        let harms = harms.map(|harm| harm.join().unwrap());
         assert!(done.iter().all(Result::is_ok), "a client failed");
-        harms
+        harms.join().unwrap()
     });
-    drop((stopped, cut, well));
     let (receipts, tried, took) = (all.receipts.into_inner(), all.tried.into_inner(), book.now());
     let (writes, uses) = book.into_parts();
     let under = writes.iter().filter(|write| write.enforced).count();
@@ -177,9 +205,9 @@ fn receipt_trials_with_faults_find_no_accept() {
          {tried} uses after one at gates that had let the token in; {waited} of {} uses could not be told",
         uses.len()
     );
+    assert_right(&writes, &uses, WITH_FAULTS);
     assert!(harms.iter().all(|times| *times > 1), "nothing was done to them");
     assert!(under >= trials && tried > 2 * trials, "nothing was tried");
-    assert_right(&writes, &uses, WITH_FAULTS);
 }
 
 /// The control: what a receipt waits for does matter, and the checker sees it.
@@ -200,7 +228,7 @@ fn receipt_trials_would_find_a_receipt_that_does_not_wait() {
         let made =
             client.change_at(0, &[subject], true, ("POST", "/automation-tokens"), &factory, &order).unwrap();
         let (secret, path) = (made.text("access_token"), format!("/tokens/{}", made.text("id")));
-        while client.uses(subject, &secret, ORDERS, 0) != Said::Allow {}
+        client.until_let_in(subject, &secret, ORDERS, 0);
         relay.hold();
         let headers = [&key[..], if waits { &[("Prefer", "enforced")] } else { &[] }].concat();
         client.change_at(0, &[subject], false, ("DELETE", &path), &headers, "").unwrap();
@@ -208,7 +236,7 @@ fn receipt_trials_would_find_a_receipt_that_does_not_wait() {
         assert_eq!(said, if waits { Said::CannotTell } else { Said::Allow }, "token {subject}");
         let_in += usize::from(!waits);
         relay.pass();
-        while client.uses(FACTORY, &estate.factory, ORDERS, 0) != Said::Allow {}
+        client.until_let_in(FACTORY, &estate.factory, ORDERS, 0);
     }
     let (mut writes, uses) = book.into_parts();
     assert_right(&writes, &uses, BOUND);
