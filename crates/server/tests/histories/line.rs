@@ -20,10 +20,13 @@ pub(crate) enum Place {
     Unix(PathBuf),
 }
 
+/// What is read from, and what is written to.
+type Ends = (BufReader<Box<dyn Read + Send>>, Box<dyn Write + Send>);
+
 /// To one place. It is opened when it is first needed, and again after it broke.
 pub(crate) struct Line {
     place: Place,
-    open: Option<(BufReader<Box<dyn Read + Send>>, Box<dyn Write + Send>)>,
+    open: Option<Ends>,
 }
 
 /// What was answered.
@@ -64,7 +67,7 @@ impl Line {
 }
 
 impl Place {
-    fn open(&self) -> Result<(BufReader<Box<dyn Read + Send>>, Box<dyn Write + Send>)> {
+    fn open(&self) -> Result<Ends> {
         match self {
             Self::Tcp(address) => {
                 let stream = TcpStream::connect(address)?;

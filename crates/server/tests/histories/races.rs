@@ -108,6 +108,9 @@ fn races_between_nodes_for_what_is_good_once() {
     }
 }
 
+/// Where a token is made, by whom, and which.
+type Mint<'m> = (&'m str, &'m [(&'m str, &'m str)], &'m Value);
+
 /// What came of mints that were called at the same time as what ends the right to them.
 #[derive(Default)]
 struct Mints {
@@ -121,7 +124,7 @@ impl Mints {
         &self,
         estate: &Estate,
         delay: Duration,
-        mints: &[(&str, &[(&str, &str)], &Value)],
+        mints: &[Mint<'_>],
         (method, path, body): (&str, &str, &Value),
     ) -> Vec<Reply> {
         let barrier = Barrier::new(mints.len() + 1);
@@ -212,7 +215,7 @@ fn races_between_nodes_of_mints_and_revokes() {
         until_known(&estate, &secret);
         let (headers, delay) =
             ([("Fastly-Key", secret.as_str())], Duration::from_micros(nth as u64 % 40 * 500));
-        let mint: (&str, &[_], _) = ("/automation-tokens", &headers, &child);
+        let mint: Mint<'_> = ("/automation-tokens", &headers, &child);
         let made = mints.meet(&estate, delay, &[mint; 4], ("DELETE", &path, &Value::Null));
         let ids = made.iter().map(|made| made.text("id"));
         // They live on by themselves, which is a documented choice; here are ten thousand at most.
@@ -248,8 +251,8 @@ fn races_between_nodes_of_mints_and_locks() {
         until_known(&estate, secret);
         let (headers, delay) =
             ([("Fastly-Key", secret.as_str())], Duration::from_micros(nth as u64 % 40 * 500));
-        let mint: (&str, &[_], _) = ("/automation-tokens", &headers, &child);
-        let log_in: (&str, &[_], _) = ("/tokens", &[], &password);
+        let mint: Mint<'_> = ("/automation-tokens", &headers, &child);
+        let log_in: Mint<'_> = ("/tokens", &[], &password);
         // A password takes its time to be checked.
         let all = [log_in, mint, mint];
         let made = mints.meet(

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     book::{BOUND, Book, Client, assert_right},
-    checker::{Said, Subject, Use},
+    checker::{Said, Subject, Use, Write, Wrong, check},
     estate::{Estate, Gate, ORDERS},
     process::Server,
     share,
@@ -126,6 +126,19 @@ fn histories_of_people_customers_and_roles_are_right() {
     let (allowed, denied, neither) = (count(Said::Allow), count(Said::Deny), count(Said::CannotTell));
     eprintln!("{} changes, {allowed} allowed, {denied} denied, {neither} could not be told", writes.len());
     assert_right(&writes, &uses, BOUND);
+    // The control: had every change been in force so much sooner, somebody would have seen that it was not.
+    let sooner = |at: Duration| at.saturating_sub(Duration::from_millis(1_400));
+    let sooner: Vec<_> = writes
+        .iter()
+        .map(|write| Write {
+            called: sooner(write.called),
+            returned: write.returned.map(sooner),
+            position: None,
+            ..write.clone()
+        })
+        .collect();
+    let wrong = check(&sooner, &uses, BOUND);
+    assert!(wrong.iter().any(|(wrong, _)| *wrong == Wrong::Late), "{} are wrong", wrong.len());
     assert!(allowed > 100 * rounds && denied > 100 * rounds && neither == 0, "nothing was tried");
 }
 
