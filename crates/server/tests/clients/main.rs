@@ -8,6 +8,7 @@ mod fastly;
 #[expect(dead_code, reason = "the Fastly CLI has tests of its own, which use more of it")]
 #[path = "../fastly_cli/house.rs"]
 mod house;
+#[expect(dead_code, reason = "other tests use more of it")]
 #[path = "../support/process.rs"]
 mod process;
 #[path = "../../../purge/tests/support/varnish.rs"]

@@ -168,6 +168,11 @@ impl Factor {
 }
 
 impl Server {
+    /// Its number, for those who send it signals.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends one request over a connection of its own.
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         send(self.address, method, path, headers, body).expect("an answer in time")
