@@ -36,13 +36,26 @@ impl Caller {
         action: Action,
         service: Option<ServiceId>,
     ) -> Result<Permit, Problem> {
-        let want = Want { action, service: service.map(|id| app.gate.wanted_id(id)) };
-        let at = Circumstances::of(self.origin.now, self.ip);
-        match app.gate.decide(&self.digest, &want, at) {
+        match self.asks(app, action, service) {
             Verdict::Allow(permit) => Ok(permit),
             Verdict::Deny(deny) => Err(Problem::denied(deny, &app.gate.policy())),
             Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
         }
+    }
+
+    /// The proof for a wider action if they may do that, else the one they came with. If that cannot be told, nor can what
+    /// they would find: "there is no such thing" would be a lie.
+    pub(crate) fn widest(&self, app: &App, wider: Action) -> Result<Permit, Problem> {
+        match self.asks(app, wider, None) {
+            Verdict::Allow(permit) => Ok(permit),
+            Verdict::Deny(_) => Ok(self.permit),
+            Verdict::CannotTell(unsure) => Err(Problem::unsure(unsure)),
+        }
+    }
+
+    fn asks(&self, app: &App, action: Action, service: Option<ServiceId>) -> Verdict {
+        let want = Want { action, service: service.map(|id| app.gate.wanted_id(id)) };
+        app.gate.decide(&self.digest, &want, Circumstances::of(self.origin.now, self.ip))
     }
 
     /// Whether this is their customer's id: another's is as missing as one that never was.

@@ -27,7 +27,7 @@ use crate::{
 pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply {
     let missing = || Problem::missing("denial", &id);
     let denial = app.denials.as_ref().and_then(|denials| denials.read(&id)).ok_or_else(missing)?;
-    let permit = caller.may(&app, Action::TOKEN_READ_ANY, None).unwrap_or(caller.permit);
+    let permit = caller.widest(&app, Action::TOKEN_READ_ANY)?;
     let (token, role) =
         app.authority.denied_token(&permit, denial.token).await.map_err(|fault| match fault {
             keygate_authority::Fault::Missing { .. } => missing(),

@@ -50,7 +50,7 @@ pub(crate) async fn current(State(app): Ap, caller: Caller) -> Reply {
 
 /// Oneself; a superuser sees anybody of the customer.
 pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>) -> Reply {
-    let permit = caller.may(&app, Action::USER_READ_ANY, None).unwrap_or(caller.permit);
+    let permit = caller.widest(&app, Action::USER_READ_ANY)?;
     let user = app.authority.user_for(&permit, parse(&id)?).await?;
     shown(&app, user).await
 }
@@ -87,7 +87,7 @@ pub(crate) async fn create(State(app): Ap, caller: Caller, fields: Fields) -> Re
 /// Changes oneself; a superuser, anybody of the customer.
 pub(crate) async fn update(State(app): Ap, caller: Caller, Path(id): Path<String>, fields: Fields) -> Reply {
     fields.only(&[&FIELDS[..], &LATER_FIELDS[..]].concat())?;
-    let permit = caller.may(&app, Action::USER_UPDATE_ANY, None).unwrap_or(caller.permit);
+    let permit = caller.widest(&app, Action::USER_UPDATE_ANY)?;
     let changes = Changes {
         name: fields.text("name")?.map(str::to_owned),
         login: fields.text("login")?.map(parse_login).transpose()?,

@@ -173,7 +173,7 @@ fn receipt_trials_with_faults_find_no_accept() {
     let estate = Estate::new(LEASE_SECONDS);
     let (processes, gates) = Gates::start(&estate);
     let (book, stop, next) = (Book::new(), AtomicBool::new(false), AtomicUsize::new(0));
-    let trials = share(10_000, 800);
+    let trials = share(10_000, 500);
     let mut client = Client::new(CLIENTS, &book, &estate, &gates);
     until_all_know(&mut client, &estate, &book, GATES, FACTORY);
     let [receipts, under, tried] = [0; 3].map(AtomicUsize::new);
