@@ -19,3 +19,4 @@ mod proxy;
 mod raw;
 mod receipts;
 mod restored;
+mod tls;

@@ -27,10 +27,16 @@ impl Server {
         let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let data = server.folder.join("data");
         // Rewritten in place, so that they stay the server's user's, as it demands of its key.
-        for (name, text) in [("server.crt", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())] {
+        for (name, text) in
+            [("server.crt", made.cert.pem()), ("server.key", made.signing_key.serialize_pem())]
+        {
             fs::copy(data.join("PG_VERSION"), data.join(name)).unwrap();
             fs::write(data.join(name), text).unwrap();
-            let done = Command::new("chown").arg("--reference").arg(data.join("PG_VERSION")).arg(data.join(name)).status();
+            let done = Command::new("chown")
+                .arg("--reference")
+                .arg(data.join("PG_VERSION"))
+                .arg(data.join(name))
+                .status();
             assert!(done.unwrap().success());
         }
         let mode = Command::new("chmod").arg("600").arg(data.join("server.key")).status();
