@@ -43,8 +43,8 @@ const HEARS_MAX: Duration = Duration::from_secs(30);
 struct Spent {
     at: Instant,
     cpu: Duration,
-    sent: u64,
-    received: u64,
+    sent: f64,
+    received: f64,
 }
 
 /// Measures.
@@ -131,10 +131,10 @@ impl Spent {
         let seen = String::from_utf8(seen.stdout)?;
         let sum = |name: &str| {
             let words = seen.split_ascii_whitespace().filter_map(|word| word.strip_prefix(name));
-            words.filter_map(|bytes| bytes.parse::<u64>().ok()).sum()
+            words.filter_map(|bytes| bytes.parse::<f64>().ok()).sum::<f64>()
         };
         let (sent, received) = (sum("bytes_sent:"), sum("bytes_received:"));
-        anyhow::ensure!(sent > 0, "ss (of iproute2) does not say what was sent");
+        anyhow::ensure!(sent > 0.0, "ss (of iproute2) does not say what was sent");
         Ok(Self { at: fixture::now(), cpu: cpu::of(house.node.pid())?, sent, received })
     }
 
@@ -144,8 +144,8 @@ impl Spent {
         Rate {
             seconds,
             cpu_us: share((later.cpu - self.cpu).as_secs_f64() * 1e6),
-            sent: share((later.sent - self.sent) as f64),
-            received: share((later.received - self.received) as f64),
+            sent: share(later.sent - self.sent),
+            received: share(later.received - self.received),
         }
     }
 }

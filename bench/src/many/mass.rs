@@ -30,6 +30,9 @@ const PACE: Duration = Duration::from_millis(2);
 const BEFORE: Duration = Duration::from_secs(8);
 const NOTING: Duration = Duration::from_secs(20);
 
+/// How long the revoke may take before something else is wrong.
+const REVOKED_MAX: Duration = Duration::from_secs(60);
+
 /// When a question was due, and how many milliseconds later it was answered.
 type Asked = Vec<(Instant, f64)>;
 
@@ -122,7 +125,12 @@ fn keep_asking(place: SocketAddr, secret: &str, stop: &AtomicBool) -> anyhow::Re
 fn last_accept(place: SocketAddr) -> anyhow::Result<Instant> {
     let (mut line, mut last, mut refused) = (Line::to(place)?, fixture::now(), 0);
     let samples: Vec<_> = (0..SAMPLES).map(|nth| secret(nth * (TOKENS - 1) / (SAMPLES - 1))).collect();
+    let start = last;
     for sample in samples.iter().cycle() {
+        anyhow::ensure!(
+            start.elapsed() < REVOKED_MAX,
+            "tokens are let in long after they were to be revoked"
+        );
         match line.asks(sample)? {
             200 => (last, refused) = (fixture::now(), 0),
             401 => refused += 1,

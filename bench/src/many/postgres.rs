@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use keygate_authority::{
     Settings,
-    db::{Address, Schema},
+    db::{Address, Db, Role, Schema},
     epoch::Memory,
 };
 
@@ -40,19 +40,16 @@ pub(super) fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
     if key.exists() {
         fs::remove_file(&key)?;
     }
-    let place = server.0.display().to_string().replace('/', "%2F");
-    let address =
-        Address::parse(&format!("postgres://postgres@{place}/bench")).map_err(anyhow::Error::msg)?;
-    Schema::open(&address, |schema| schema.migrate())?;
+    server.sql("CREATE ROLE serving LOGIN")?;
+    let role = Role::parse("serving").map_err(anyhow::Error::msg)?;
+    Schema::open(&server.address("postgres")?, |schema| {
+        schema.migrate()?;
+        schema.grant_serving(&role)
+    })?;
+    let address = server.address("serving")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let settings = |policy| {
-        let memory = Memory::at(folder.join("postgres.seen"));
-        Settings {
-            key,
-            memory,
-            ..Settings::new(keygate_authority::db::Db::Postgres(address), policy, [7; 32])
-        }
-    };
+    let memory = Memory::at(folder.join("postgres.seen"));
+    let settings = |policy| Settings { key, memory, ..Settings::new(Db::Postgres(address), policy, [7; 32]) };
     let office = Arc::new(runtime.block_on(Office::with(settings))?);
     let (mut bare, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAPS {
@@ -85,17 +82,24 @@ impl Postgres {
     fn start() -> anyhow::Result<Self> {
         // Short: the path of its socket is in it.
         let server = Self(std::env::temp_dir().join(format!("kgb{}", std::process::id())));
-        server.does(&["start"], &[])?;
+        server.does("start", &[])?;
         Ok(server)
     }
 
-    fn sql(&self, statement: &str) -> anyhow::Result<()> {
-        self.does(&["sql"], &[statement])
+    fn address(&self, user: &str) -> anyhow::Result<Address> {
+        let place = self.0.display().to_string().replace('/', "%2F");
+        Address::parse(&format!("postgres://{user}@{place}/bench")).map_err(anyhow::Error::msg)
     }
 
-    fn does(&self, what: &[&str], with: &[&str]) -> anyhow::Result<()> {
+    fn sql(&self, statement: &str) -> anyhow::Result<()> {
+        self.does("sql", &[statement])
+    }
+
+    fn does(&self, what: &str, with: &[&str]) -> anyhow::Result<()> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/postgres/server");
-        succeeded(Command::new(script).args(what).arg(&self.0).args(with).output()?).map(drop)
+        let done = Command::new(script).arg(what).arg(&self.0).args(with).status()?;
+        anyhow::ensure!(done.success(), "{script} {what} ended with {done}");
+        Ok(())
     }
 
     /// How many rows a second PostgreSQL inserts one by one over one connection.
@@ -120,7 +124,7 @@ fn succeeded(done: Output) -> anyhow::Result<String> {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // Ours, and a bench keeps nothing: however it ends is fine.
-        let _ = self.does(&["stop"], &[]);
+        let _ = self.does("stop", &[]);
         let _ = fs::remove_dir_all(&self.0);
     }
 }

@@ -17,6 +17,9 @@ use crate::{
 const HISTORIES: u64 = 2000;
 const RECEIPTS: u64 = 1000;
 
+/// How long a revoke may take before something else is wrong.
+const REVOKED_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+
 /// How long between two questions to the same gate, beside the time of the answers.
 const PACE: std::time::Duration = std::time::Duration::from_micros(200);
 
@@ -126,7 +129,9 @@ fn last_accept(lines: &mut [Line], secret: &str, said: &mpsc::Sender<()>) -> any
     let mut last = fixture::now();
     said.send(())?;
     let mut open: Vec<&mut Line> = lines.iter_mut().collect();
+    let start = last;
     while !open.is_empty() {
+        anyhow::ensure!(start.elapsed() < REVOKED_MAX, "a token is let in long after it was to be revoked");
         let mut still = Vec::new();
         for line in open {
             match line.asks(secret)? {

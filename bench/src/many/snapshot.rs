@@ -4,9 +4,13 @@ use std::{fs, path::Path, time::Duration};
 
 use anyhow::Context as _;
 
-use super::house::{House, secret, until_it_knows};
+use super::{
+    ask::ms,
+    house::{House, secret, until_it_knows},
+};
 use crate::{
-    fixture,
+    decide,
+    fixture::{self, median},
     report::{Bar, Row},
     start::Server,
 };
@@ -19,18 +23,17 @@ pub(super) const TOKENS: u64 = 1_000_000;
 /// # Errors
 /// Whatever goes wrong.
 pub(super) fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
-    let (empty, _) = started(&House::with(folder, 1)?, "empty", 0, &[])?;
-    let empty = settled(&empty)?;
+    let (empty, sum) = (empty(folder)?, sum()?);
     let house = House::with(folder, TOKENS)?;
     let state = house.folder().join("state");
-    let state = ["--state", state.to_str().context("a folder that is no text")?];
-    let (gate, first) = started(&house, "gate", TOKENS - 1, &state)?;
+    fs::create_dir(&state)?;
+    let args = ["--state", state.to_str().context("a folder that is no text")?];
+    let (gate, first) = started(&house, "gate", TOKENS - 1, &args)?;
     let full = settled(&gate)?;
     gate.stop()?;
-    let kept = fs::read_dir(house.folder().join("state"))?
-        .filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len()))
-        .sum::<u64>();
-    let (again, restart) = started(&house, "gate", TOKENS - 1, &state)?;
+    let kept =
+        fs::read_dir(&state)?.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum::<u64>();
+    let (again, restart) = started(&house, "gate", TOKENS - 1, &args)?;
     let resumed = settled(&again)?;
     let a_token = |bytes: u64| bytes as f64 / TOKENS as f64;
     let seconds = |what: &str, seconds: f64, bar, note| Row {
@@ -57,7 +60,33 @@ pub(super) fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
             bar: Bar::None,
             note: format!("{:.0} bytes after the restart; RSS", a_token(resumed.saturating_sub(empty))),
         },
+        Row {
+            what: "a sum over a replica of 1 M tokens".to_owned(),
+            ours: format!("{sum:.0} ms"),
+            yardstick: "each ten minutes; changes wait for it".to_owned(),
+            ratio: sum,
+            bar: Bar::None,
+            note: "the middle of five; the node makes one for each view that is followed".to_owned(),
+        },
     ])
+}
+
+/// How many milliseconds it takes to sum up a replica, by which node and gate are compared.
+fn sum() -> anyhow::Result<f64> {
+    let gate = decide::fill(TOKENS)?;
+    let lap = || {
+        let start = fixture::now();
+        std::hint::black_box(gate.digest(None));
+        ms(start.elapsed())
+    };
+    Ok(median((0..5).map(|_| lap()).collect()))
+}
+
+/// What a gate of one token holds in memory.
+fn empty(folder: &Path) -> anyhow::Result<u64> {
+    let house = House::with(folder, 1)?;
+    let (gate, _) = started(&house, "empty", 0, &[])?;
+    settled(&gate)
 }
 
 /// A gate, and how many seconds after its start it let somebody in.
