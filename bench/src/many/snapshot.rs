@@ -35,6 +35,8 @@ pub(super) fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
         fs::read_dir(&state)?.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum::<u64>();
     let (again, restart) = started(&house, "gate", TOKENS - 1, &args)?;
     let resumed = settled(&again)?;
+    let log = fs::read_to_string(house.folder().join("gate.log"))?;
+    anyhow::ensure!(log.contains("\"snapshot\":false"), "the gate was told everything anew: {log}");
     let a_token = |bytes: u64| bytes as f64 / TOKENS as f64;
     let seconds = |what: &str, seconds: f64, bar, note| Row {
         what: what.to_owned(),
