@@ -166,7 +166,8 @@ pub fn malformed() -> anyhow::Result<Row> {
     })
 }
 
-fn fill(tokens: u64) -> anyhow::Result<Gate> {
+/// A gate with so many tokens.
+pub(crate) fn fill(tokens: u64) -> anyhow::Result<Gate> {
     let gate = Gate::new(Arc::new(Policy::compile(OWN_POLICY)?), usize::try_from(tokens)?);
     gate.apply(Batch { position: Position(1), records: fixture::directory() });
     let mut next = 0;

@@ -60,11 +60,15 @@ impl Office {
     /// # Errors
     /// Whatever goes wrong.
     pub async fn open(db: &Path) -> anyhow::Result<Self> {
+        Self::with(|policy| Settings::new(db, policy, [7; 32])).await
+    }
+
+    /// The same, on any database.
+    pub(crate) async fn with(settings: impl FnOnce(Arc<Policy>) -> Settings) -> anyhow::Result<Self> {
         let policy = Arc::new(Policy::compile(OWN_POLICY)?);
         let gate = Arc::new(Gate::new(Arc::clone(&policy), 0));
         let fed = Arc::clone(&gate);
-        let settings = Settings::new(db, policy, [7; 32]);
-        let authority = Authority::open(settings, Box::new(move |batch| fed.apply(batch)))?;
+        let authority = Authority::open(settings(policy), Box::new(move |batch| fed.apply(batch)))?;
         gate.open();
         let origin = Origin::local(Timestamp::from_seconds(START));
         authority.create_customer(&origin, fixture::CUSTOMER, "Bench").await?;
@@ -195,7 +199,7 @@ pub fn fresh(folder: &Path, name: &str) -> anyhow::Result<PathBuf> {
     Ok(folder.join(name))
 }
 
-async fn clients(office: &Arc<Office>, count: usize) -> anyhow::Result<f64> {
+pub(crate) async fn clients(office: &Arc<Office>, count: usize) -> anyhow::Result<f64> {
     let start = fixture::now();
     let client = || {
         let office = Arc::clone(office);
@@ -216,7 +220,7 @@ async fn clients(office: &Arc<Office>, count: usize) -> anyhow::Result<f64> {
     Ok(made as f64 / start.elapsed().as_secs_f64())
 }
 
-fn append_and_sync(path: &Path) -> anyhow::Result<f64> {
+pub(crate) fn append_and_sync(path: &Path) -> anyhow::Result<f64> {
     let mut file = File::create(path)?;
     let (start, mut appended) = (fixture::now(), 0_u32);
     while start.elapsed() < LAP {

@@ -7,6 +7,7 @@ pub mod envoy;
 pub mod fixture;
 pub mod http;
 pub mod load;
+pub mod many;
 pub mod policy;
 pub mod proxy;
 pub mod report;

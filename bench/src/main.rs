@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use keygate_bench::{decide, durable, edge, envoy, http, policy, proxy, report, start};
+use keygate_bench::{decide, durable, edge, envoy, http, many, policy, proxy, report, start};
 
 /// Prints each figure beside its yardstick from the same run.
 #[derive(Parser)]
 struct Args {
     /// Only rows whose group is named: malformed, decide (or decide-100000, decide-api and so on), policy, http, proxy,
-    /// edge, envoy, durable, start
+    /// edge, envoy, durable, start, many (or revoke, enforced, snapshot, postgres, mass, gates200)
     groups: Vec<String>,
     /// Where databases are kept between runs
     #[arg(long, default_value = "target/bench")]
@@ -59,6 +59,7 @@ fn main() -> anyhow::Result<()> {
     if wanted("start") {
         rows.push(start::measure(&args.folder)?);
     }
+    rows.extend(many::measure(&args.folder, wanted)?);
     println!("{}", report::table(&rows));
     Ok(())
 }

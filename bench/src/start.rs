@@ -110,6 +110,39 @@ impl Server {
         anyhow::bail!("{command:?} does not answer")
     }
 
+    /// Runs a command that logs where it serves, and waits until it does.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(crate) fn logged(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(log)?);
+        let mut child =
+            command.spawn().context("keygate cannot be started: is it built? ./dev bench does")?;
+        loop {
+            let said = std::fs::read_to_string(log)?;
+            if let Some(address) =
+                said.split_once("\"address\":\"").and_then(|(_, rest)| rest.split_once('"'))
+            {
+                return Ok(Self { address: address.0.parse()?, child });
+            }
+            if let Some(status) = child.try_wait()? {
+                anyhow::bail!("{command:?} ended before it served, with {status}, and said:\n{said}");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
+    /// Ends it as an operator does, and waits until it has.
+    ///
+    /// # Errors
+    /// If it cannot be told.
+    pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        let told = Command::new("kill").arg(self.pid().to_string()).status()?;
+        anyhow::ensure!(told.success(), "a server cannot be told to stop");
+        self.child.wait()?;
+        Ok(())
+    }
+
     /// Its process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
