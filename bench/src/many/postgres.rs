@@ -11,7 +11,6 @@ use anyhow::Context as _;
 use keygate_authority::{
     Settings,
     db::{Address, Db, Role, Schema},
-    epoch::Memory,
 };
 
 use crate::{
@@ -48,8 +47,7 @@ pub(super) fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
     })?;
     let address = server.address("serving")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let memory = Memory::at(folder.join("postgres.seen"));
-    let settings = |policy| Settings { key, memory, ..Settings::new(Db::Postgres(address), policy, [7; 32]) };
+    let settings = |policy| Settings { key, ..Settings::new(Db::Postgres(address), policy, [7; 32]) };
     let office = Arc::new(runtime.block_on(Office::with(settings))?);
     let (mut bare, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAPS {

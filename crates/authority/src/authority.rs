@@ -1,7 +1,7 @@
 //! The authority itself: a handle on the writer, the readers and the keys.
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -30,8 +30,8 @@ pub struct Settings {
     pub db: Db,
     /// The key file; made if it is not there.
     pub key: PathBuf,
-    /// Where this machine remembers how far the record had come.
-    pub memory: Memory,
+    /// Where this machine remembers how far the record had come; beside the key unless it is said.
+    pub memory: Option<Memory>,
     /// How hard commits are pushed to the disk.
     pub sync: Sync,
     /// Limits on failed logins.
@@ -59,7 +59,7 @@ impl Settings {
         };
         Self {
             db,
-            memory: Memory::at(seen(&key)),
+            memory: None,
             key,
             sync: Sync::Full,
             login_limits: LoginLimits::default(),
@@ -70,11 +70,15 @@ impl Settings {
     }
 }
 
-/// Where a machine remembers, unless it is said: beside the key, which no backup of the database has.
-fn seen(key: &Path) -> PathBuf {
-    let mut seen = key.as_os_str().to_owned();
-    seen.push(".seen");
-    seen.into()
+impl Settings {
+    /// Beside the key is where no backup of the database is.
+    fn memory(&self) -> Memory {
+        self.memory.clone().unwrap_or_else(|| {
+            let mut seen = self.key.as_os_str().to_owned();
+            seen.push(".seen");
+            Memory::at(seen.into())
+        })
+    }
 }
 
 /// Everything that changes something, and the record of it. Cheap to share behind an `Arc`.
@@ -105,7 +109,8 @@ impl Opened {
         settings: Settings,
         feed: impl FnOnce(&Connection, &Keys, Arc<InForce>, &Memory) -> Result<Feed, Fault>,
     ) -> Result<Self, Fault> {
-        let Settings { db: place, key, memory, sync, policy, key_entropy, .. } = settings;
+        let memory = settings.memory();
+        let Settings { db: place, key, sync, policy, key_entropy, .. } = settings;
         let lost = || {
             let why = "is not there, and the database that it belongs to is: put it back";
             Err(Fault::KeyFile(format!("{} {why}", key.display())))
@@ -161,7 +166,7 @@ impl Authority {
         feed: impl FnOnce(&Connection, &Keys, Arc<InForce>, &Memory) -> Result<Feed, Fault> + Send,
     ) -> Result<Self, Fault> {
         let (workers, waiting_max) = settings.hashing;
-        let (db, limits, memory) = (settings.db.clone(), settings.login_limits, settings.memory.clone());
+        let (db, limits, memory) = (settings.db.clone(), settings.login_limits, settings.memory());
         let opened = db::off_the_runtime(move || Opened::from(settings, feed))?;
         let (keys, policy) = (Arc::clone(&opened.keys), Arc::clone(&opened.policy));
         let vitals = Arc::new(Vitals::new());

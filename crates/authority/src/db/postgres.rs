@@ -49,9 +49,11 @@ impl Connection {
     pub(super) fn open_writer(address: &Address, sync: Sync) -> Result<Self, Fault> {
         let db = Self::open(address)?;
         let level = if sync == Sync::Full { "on" } else { "off" };
-        // The lock is the only thing that is waited for with a limit: a commit is never broken off.
+        // The lock is the only thing that is waited for with a limit: a commit is never broken off. A node that stands still
+        // in the middle of a change keeps the others waiting no longer than that either.
         db.run(&format!(
-            "SET synchronous_commit = {level}; SET lock_timeout = '5s'; SET statement_timeout = 0"
+            "SET synchronous_commit = {level}; SET lock_timeout = '5s'; SET statement_timeout = 0;
+             SET idle_in_transaction_session_timeout = '3s'"
         ))?;
         schema::is_current(&db)?;
         if sync == Sync::Full {

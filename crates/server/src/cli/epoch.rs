@@ -72,7 +72,7 @@ impl Place {
     fn open(&self) -> anyhow::Result<Authority> {
         let mut settings = self.database.settings(&Rng::System)?;
         if let Some(seen) = &self.seen {
-            settings.memory = Memory::at(seen.clone());
+            settings.memory = Some(Memory::at(seen.clone()));
         }
         Ok(Authority::open_silently(settings)?)
     }

@@ -107,7 +107,7 @@ impl Serve {
         let mut settings = super::settings(db, key_file, policy, &rng)?;
         settings.login_limits = file.login_limits();
         if let Some(seen) = &file.node.seen {
-            settings.memory = Memory::at(seen.clone());
+            settings.memory = Some(Memory::at(seen.clone()));
         }
         if let Some(host) = file.public_url.as_deref().and_then(host_of) {
             settings.policy = Arc::new(crate::config::policy(policy)?.at(vec![host]));
