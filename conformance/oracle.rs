@@ -267,6 +267,7 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
     }
     Ok(match (method, &segments[..]) {
         ("POST", ["tokens"]) => ("token:create", None),
+        ("POST", ["tokens", "mass-revoke"]) => ("token:revoke_any", None),
         ("GET", ["tokens", "self"] | ["verify"]) => ("token:read_self", None),
         ("DELETE", ["tokens", "self"]) => ("token:revoke_self", None),
         ("GET", ["tokens"] | ["tokens", _]) => ("token:read", None),

@@ -147,8 +147,12 @@ impl Authority {
     /// [`Fault::KeyFile`]; `db_too_new`; `epoch_regression` if the record is behind what this machine has seen; storage
     /// faults.
     pub fn open(settings: Settings, sink: Sink) -> Result<Self, Fault> {
-        Self::open_with(settings, |db, keys, in_force, memory| {
-            epoch::is_not_behind(db, keys, memory)?;
+        // Where losing is what is tested, it is not refused.
+        let may_lose = settings.sync != Sync::Full;
+        Self::open_with(settings, move |db, keys, in_force, memory| {
+            if !may_lose {
+                epoch::is_not_behind(db, keys, memory)?;
+            }
             Feed::start(db, keys, in_force, sink)
         })
     }

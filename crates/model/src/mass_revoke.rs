@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     id::{CustomerId, ServiceId, TokenId, UserId},
     time::Timestamp,
+    token::NAME_LEN_MAX,
 };
 
 /// Whose tokens are meant. Absent is never everybody.
@@ -84,7 +85,7 @@ pub enum BadTargets {
     #[error("All tokens, and only those that fit something: say one of the two")]
     Both,
     /// The beginning of a name that every name has.
-    #[error("A name's beginning has at least one character and no NUL")]
+    #[error("A name's beginning has 1 to 255 bytes and no NUL")]
     Name,
     /// Nothing is made at or after one time and before an earlier one.
     #[error("The time from which on comes before the time until which")]
@@ -102,7 +103,8 @@ impl Targets {
             (false, true) => return Err(BadTargets::Both),
             _ => {}
         }
-        if criteria.name_prefix.as_ref().is_some_and(|name| name.is_empty() || name.contains('\0')) {
+        let is_odd = |name: &String| name.is_empty() || name.len() > NAME_LEN_MAX || name.contains('\0');
+        if criteria.name_prefix.as_ref().is_some_and(is_odd) {
             return Err(BadTargets::Name);
         }
         match (criteria.created_from, criteria.created_before) {
@@ -174,6 +176,7 @@ mod tests {
         assert_eq!(Targets::new(whose, named("ci"), true), Err(BadTargets::Both));
         assert_eq!(Targets::new(whose, named(""), false), Err(BadTargets::Name));
         assert_eq!(Targets::new(whose, named("a\0"), false), Err(BadTargets::Name));
+        assert_eq!(Targets::new(whose, named(&"a".repeat(256)), false), Err(BadTargets::Name));
         let at = |micros| Some(Timestamp::from_micros(micros));
         let made = |from, before| Criteria { created_from: at(from), created_before: at(before), ..none() };
         assert_eq!(Targets::new(whose, made(2, 2), false), Err(BadTargets::Times));

@@ -24,8 +24,15 @@ const SPARE_SECONDS: u32 = 60;
 const NO_QUOTA: &str = "[quota]\nper_token = 4000000000\nper_person = 4000000000\n";
 
 /// What takes the asking token, its customer or its service away.
-const LAST_THINGS: [&str; 6] =
-    ["revokeTokenSelf", "revokeToken", "revokeTokens", "deleteService", "updateCustomer", "closeCustomer"];
+const LAST_THINGS: [&str; 7] = [
+    "revokeTokenSelf",
+    "revokeToken",
+    "revokeTokens",
+    "massRevokeTokens",
+    "deleteService",
+    "updateCustomer",
+    "closeCustomer",
+];
 
 #[test]
 fn openapi_is_kept_by_a_superuser() {
