@@ -270,14 +270,13 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(&'static str, Option<&'a st
         ("POST", ["tokens", "mass-revoke"]) => ("token:revoke_any", None),
         ("GET", ["tokens", "self"] | ["verify"]) => ("token:read_self", None),
         ("DELETE", ["tokens", "self"]) => ("token:revoke_self", None),
-        ("GET", ["tokens"] | ["tokens", _]) => ("token:read", None),
+        ("GET", ["tokens"] | ["tokens" | "denials", _]) => ("token:read", None),
         ("DELETE", ["tokens"] | ["tokens", _]) => ("token:revoke", None),
         ("GET", ["customer", _, "tokens"]) => ("token:read_any", None),
         ("POST", ["sudo"]) => ("sudo:start", None),
         ("GET", ["current_user"]) => ("user:read_self", None),
         ("GET", ["current_customer"]) => ("customer:read_self", None),
         ("GET", ["events"] | ["events", _]) => ("event:read", None),
-        ("GET", ["denials", _]) => ("token:read", None),
         ("GET", ["service"] | ["service", "search"]) => ("service:list", None),
         ("GET", ["service", id] | ["service", id, "details" | "domain" | "version"]) => {
             ("service:read", Some(id))
