@@ -133,7 +133,7 @@ impl Feed {
         self.sink.is_some() && self.head.unnoted > 0
     }
 
-    /// The same, if another connection has written since the last call; that is cheap to ask.
+    /// Tells what has happened, if another connection has written since the last call; that is cheap to ask.
     pub(crate) fn catch_up_if_changed(&mut self, db: &Connection, keys: &Keys) -> Result<(), Fault> {
         let data_version = db.version()?;
         if data_version == self.data_version {
