@@ -58,14 +58,6 @@ impl Authority {
         self.read(|db, keys| Ok((Head::read(db, keys)?.position, read(db)?))).await
     }
 
-    /// The same, and the position of the record, of one moment.
-    ///
-    /// # Errors
-    /// Storage faults.
-    pub async fn gates(&self) -> Result<(Position, Vec<Beat>), Fault> {
-        self.read(|db, keys| Ok((Head::read(db, keys)?.position, read(db)?))).await
-    }
-
     /// Forgets runs whose leases have ended long ago, unless they were heard again.
     ///
     /// # Errors

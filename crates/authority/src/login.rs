@@ -101,7 +101,14 @@ impl Authority {
         password: Password,
     ) -> Result<(Option<(UserId, PasswordHash)>, bool), Fault> {
         let wanted = login.clone();
-        let known = self.read(move |db, keys| user::find_by_login(db, keys, &wanted)).await?;
+        let known = self.read(move |db, keys| {
+            let known = user::find_by_login(db, keys, &wanted)?;
+            if known.is_none() {
+                anybody(db, keys)?;
+            }
+            Ok(known)
+        });
+        let known = known.await?;
         let known = known.map(|row| (row.id, row.password));
         let hash = known.as_ref().map(|(_, hash)| hash.clone());
         let hash = hash.filter(PasswordHash::is_set);
@@ -133,7 +140,10 @@ impl Authority {
 pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Result<Judged, Fault> {
     let Some((id, hash)) = &checked.known else {
         // The work that a known login makes, or the time of the answer would tell.
-        save_anybody(write)?;
+        if let Some(row) = anybody(write.db(), write.keys())? {
+            drop(row::find::<customer::Row>(write.db(), write.keys(), row.customer));
+            save_as_is(write, &row)?;
+        }
         let tag = write.keys().tag("login", checked.login.as_str().as_bytes());
         let login_tag = Some(data_encoding::HEXLOWER.encode(&tag));
         let event = Event::UserLoginFailure { user: None, why: LoginFailure::UnknownLogin, login_tag };
@@ -165,7 +175,14 @@ pub(crate) fn judge(write: &mut Write<'_>, checked: &Checked, door: Door) -> Res
 
 /// The work that saving a person is, for nobody.
 pub(crate) fn save_anybody(write: &mut Write<'_>) -> Result<(), Fault> {
-    anybody(write.db(), write.keys())?.map_or(Ok(()), |row| row.save(write))
+    anybody(write.db(), write.keys())?.map_or(Ok(()), |row| save_as_is(write, &row))
+}
+
+/// Saves a row that has not changed, and reads it as the feed reads whoever an event is about.
+fn save_as_is(write: &mut Write<'_>, row: &user::Row) -> Result<(), Fault> {
+    row.save(write)?;
+    drop(row::find::<user::Row>(write.db(), write.keys(), row.id));
+    Ok(())
 }
 
 /// Somebody, whoever: read, and written back as they are, where an unknown login must cost what a known one does.

@@ -113,6 +113,19 @@ impl Slot {
     }
 }
 
+fn shown<'s>(slots: impl Iterator<Item = &'s Slot>, mut show: impl FnMut(Key, Entry)) {
+    let taken = slots.filter(|slot| slot.first.load(Ordering::Acquire) > GONE);
+    taken.for_each(|slot| show(slot.key(), slot.entry()));
+}
+
+fn are_coprime(one: usize, other: usize) -> bool {
+    let (mut one, mut other) = (one, other);
+    while other > 0 {
+        (one, other) = (other, one % other);
+    }
+    one == 1
+}
+
 fn load(halves: &[AtomicU64; 2]) -> u128 {
     u128::from(halves[0].load(Ordering::Relaxed)) << 64 | u128::from(halves[1].load(Ordering::Relaxed))
 }
@@ -194,10 +207,19 @@ impl Table {
         }
     }
 
-    /// Shows every token.
-    pub(crate) fn each(&self, mut show: impl FnMut(Key, Entry)) {
-        let taken = self.slots.iter().filter(|slot| slot.first.load(Ordering::Acquire) > GONE);
-        taken.for_each(|slot| show(slot.key(), slot.entry()));
+    /// Shows every token, in the order of the slots.
+    pub(crate) fn each(&self, show: impl FnMut(Key, Entry)) {
+        shown(self.slots.iter(), show);
+    }
+
+    /// Shows every token, from here and there: to whoever fills another table from nothing. In the order of the slots all
+    /// of them would crowd at its front, where each looks for room behind all that came before.
+    pub(crate) fn each_scattered(&self, show: impl FnMut(Key, Entry)) {
+        let len = self.slots.len();
+        // The golden ratio: whatever share of them was shown, it lies evenly.
+        let stride = (len * 618_034 / 1_000_000..).find(|stride| are_coprime(*stride, len)).unwrap_or(1);
+        let next = |at: &usize| Some((at + stride) % len);
+        shown(std::iter::successors(Some(0), next).take(len).map(|at| &self.slots[at]), show);
     }
 
     /// The larger table to go on with, if this one has no room for another token.
@@ -270,6 +292,40 @@ mod tests {
     #[test]
     fn a_slot_is_one_cache_line() {
         assert_eq!((size_of::<Slot>(), align_of::<Slot>()), (64, 64));
+    }
+
+    fn filled(tokens: impl IntoIterator<Item = (Key, Entry)>) -> Table {
+        let (mut table, mut count) = (Table::for_tokens(0), Count::default());
+        for (key, entry) in tokens {
+            if let Some(larger) = table.outgrown(&mut count) {
+                table = larger;
+            }
+            table.put(&mut count, key, &entry);
+        }
+        table
+    }
+
+    fn longest_run(table: &Table) -> usize {
+        let used = |slot: &Slot| slot.first.load(Ordering::Relaxed) != EMPTY;
+        let runs = table.slots.split(|slot| !used(slot));
+        runs.map(<[Slot]>::len).max().unwrap_or_default()
+    }
+
+    /// A million tokens took minutes to come back from the disk in the order of their slots.
+    #[test]
+    fn what_one_table_shows_does_not_crowd_another_while_it_is_filled() {
+        let whole = filled((0..20_000).map(|number| (key(number), entry(number))));
+        let (mut scattered, mut ordered) = (Vec::new(), Vec::new());
+        whole.each_scattered(|key, entry| scattered.push((key, entry)));
+        whole.each(|key, entry| ordered.push((key, entry)));
+        for part in 1..=20 {
+            let run = longest_run(&filled(scattered.iter().copied().take(part * 1000)));
+            assert!(run < 200, "{run} in a row after {part} thousand");
+        }
+        assert!(longest_run(&filled(ordered.iter().copied().take(10_000))) > 5_000, "the control");
+        let all: HashMap<_, _> = scattered.into_iter().map(|(key, entry)| (key.to_bytes(), entry)).collect();
+        assert_eq!(all.len(), 20_000);
+        assert!(ordered.iter().all(|(key, entry)| all.get(&key.to_bytes()) == Some(entry)));
     }
 
     proptest! {

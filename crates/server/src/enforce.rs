@@ -193,20 +193,20 @@ impl Enforcer {
         bound: Duration,
     ) -> Enforcement {
         let (mut moved, end) = (self.moved.subscribe(), committed.after(bound));
+        let mut read_at = None::<Uptime>;
         loop {
             moved.mark_unchanged();
             self.confirm_own(app);
-            let read = self.read(app).await;
+            let mut enforcement = self.book().enforced(position, committed, uptime());
+            // Not for each of this node's gates, which are heard without it, and may be many.
+            let is_due = read_at.is_none_or(|at| uptime().since(at) >= LOOK);
+            let reads = is_due || matches!(enforcement, Enforcement::Enforced(_));
+            let is_known = reads && self.has_read(app, position).await;
             let now = uptime();
-            let mut enforcement = self.book().enforced(position, committed, now);
-            let is_known = match read {
-                // Read from where the change is not known yet, or never will be: gates may have been heard since.
-                Ok(seen) => seen >= position,
-                Err(fault) => {
-                    tracing::warn!(error = %fault, "what other nodes' gates have said cannot be read: no receipt yet");
-                    false
-                }
-            };
+            if reads {
+                enforcement = self.book().enforced(position, committed, now);
+                read_at = Some(now);
+            }
             if !is_known && let Enforcement::Enforced(lines) = &mut enforcement {
                 enforcement = Enforcement::Waiting { until: end, lines: std::mem::take(lines) };
             }
@@ -222,6 +222,16 @@ impl Enforcer {
                 _ = moved.changed() => {}
             }
         }
+    }
+
+    /// Reads what gates of all nodes have said, and tells whether that is all that was said before the change at `position`:
+    /// where the record is read without that change, and may never have it, gates may have been heard that are not known
+    /// here.
+    async fn has_read(&self, app: &App, position: Position) -> bool {
+        let read = self.read(app).await.inspect_err(|fault| {
+            tracing::warn!(error = %fault, "what other nodes' gates have said cannot be read: no receipt yet");
+        });
+        read.is_ok_and(|seen| seen >= position)
     }
 
     /// What the gate of this process has applied, it has said.

@@ -32,7 +32,7 @@ async fn what_a_gate_said_last_is_what_is_known_of_it() {
     (later.about.everybody, later.about.heard_at) = (true, seconds_later(1));
     assert_eq!(house.authority.beat(vec![later.clone()]).await.unwrap(), position, "no event tells of it");
     let house = house.reopen();
-    let (now, mut known) = house.authority.gates().await.unwrap();
+    let (now, mut known) = house.authority.beats().await.unwrap();
     known.sort_by_key(|beat| beat.heartbeat.session);
     assert_eq!((now, known), (position, vec![later, of_nobody.clone()]));
     house.authority.forget_beats(vec![(Session(1), Nonce(7)), (Session(2), Nonce(8))]).await.unwrap();

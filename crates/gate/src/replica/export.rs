@@ -24,7 +24,7 @@ impl Replica {
             tell(record);
         }
         let sudo = self.sudo.pin();
-        self.tokens.load_full().each(|key, entry| {
+        self.tokens.load_full().each_scattered(|key, entry| {
             if let Some(token) = self.token(key, &entry, foreign) {
                 let sudo_until = sudo.get(&entry.id).copied();
                 tell(Record::Token(TokenRecord { sudo_until, ..token }));

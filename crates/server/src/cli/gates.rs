@@ -36,7 +36,7 @@ impl Gates {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (position, beats, now) = block_on(async {
             let Desk { authority, origin, .. } = self.database.open()?;
-            let (position, beats) = authority.gates().await?;
+            let (position, beats) = authority.beats().await?;
             Ok((position, beats, origin.now))
         })?;
         let mut lines: Vec<_> = beats.into_iter().map(|beat| Line::of(beat, position, now)).collect();
