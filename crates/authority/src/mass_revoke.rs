@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use keygate_model::{
@@ -25,7 +26,7 @@ use crate::{
     fault::Fault,
     keys::Keys,
     origin::Origin,
-    write::Write,
+    write::{self, Write},
 };
 
 mod kept;
@@ -47,6 +48,9 @@ const TOLD_TOGETHER: usize = 512;
 
 /// What the change may take longer than others, as if it were about so many things.
 const PATIENCE: usize = 5000;
+
+/// How long whoever asks for one waits for the outcome at most.
+pub const LONGEST: Duration = write::patience(PATIENCE);
 
 /// Whether a token fits what a mass revoke says, in SQL. Read without its seal: a row that was edited does not authorise,
 /// fit or not.
@@ -103,7 +107,11 @@ pub(crate) fn over_all(
     }
     let mut tokens = HashSet::new();
     if unnoted > 0 {
-        let sql = format!("SELECT t.id FROM mass_revokes m JOIN tokens t ON {}", holds("t", "m"));
+        let sql = format!(
+            "SELECT t.id FROM mass_revokes m JOIN tokens t {} ON {}",
+            db.as_a_whole(),
+            holds("t", "m")
+        );
         let mut select = db.prepare_walk(&sql)?;
         let mut rows = select.query(NONE)?;
         while let Some(row) = rows.next()? {
@@ -117,8 +125,9 @@ pub(crate) fn over_all(
 pub(crate) fn told(db: &Connection, keys: &Keys, id: MassRevokeId) -> Result<Vec<Record>, Fault> {
     crate::row::find::<Row>(db, keys, id)?;
     let sql = format!(
-        "SELECT t.customer_id, t.id, t.digest FROM mass_revokes m JOIN tokens t
+        "SELECT t.customer_id, t.id, t.digest FROM mass_revokes m JOIN tokens t {}
          ON (t.revoked_at = m.revoked_at OR (t.revoked_at = {} AND t.position < m.position)) AND {} WHERE m.id = $1",
+        db.as_a_whole(),
         i64::MAX,
         fits("t", "m")
     );
@@ -230,8 +239,9 @@ impl Row {
         self.position = write.position_of(0);
         self.save(write)?;
         let sql = format!(
-            "SELECT count(*) FROM mass_revokes m JOIN tokens t ON {} WHERE m.id = $1
+            "SELECT count(*) FROM mass_revokes m JOIN tokens t {} ON {} WHERE m.id = $1
              AND NOT EXISTS (SELECT 1 FROM mass_revokes e WHERE e.position < m.position AND {})",
+            write.db().as_a_whole(),
             holds("t", "m"),
             holds("t", "e")
         );

@@ -52,6 +52,11 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How much longer for each thing, where a change is about many.
 const PATIENCE_EACH: Duration = Duration::from_millis(10);
 
+/// How long a change is waited for that is about so many things.
+pub(crate) const fn patience(things: usize) -> Duration {
+    PATIENCE.saturating_add(PATIENCE_EACH.saturating_mul(things as u32))
+}
+
 /// Where a change stands that somebody waits for.
 const WAITING: u8 = 0;
 const BEGUN: u8 = 1;
@@ -267,8 +272,7 @@ impl Writer {
             })
         };
         self.send(Message::Change(Box::new(job)))?;
-        let patience = PATIENCE + PATIENCE_EACH * u32::try_from(things).unwrap_or(u32::MAX);
-        match tokio::time::timeout(patience, outcome).await {
+        match tokio::time::timeout(patience(things), outcome).await {
             Ok(outcome) => outcome.map_err(|_| Fault::OutcomeUnknown)?,
             Err(_) => {
                 let given_up =

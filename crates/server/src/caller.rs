@@ -1,6 +1,6 @@
 //! Who is calling, once the gate has said yes.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, OptionalFromRequestParts},
@@ -12,7 +12,7 @@ use keygate_model::{
     Action, Actor, Circumstances, Digest, Permit, ServiceId, TokenId, UserId, Verdict, Want,
 };
 
-use crate::{app::App, error::Problem};
+use crate::{app::App, error::Problem, patience::Patient};
 
 /// A caller whom the gate let in, with what it let them in for.
 #[derive(Clone)]
@@ -22,11 +22,24 @@ pub(crate) struct Caller {
     pub(crate) user_agent: Arc<str>,
     ip: Option<IpAddr>,
     digest: Digest,
+    patient: Option<Patient>,
 }
 
 impl Caller {
     pub(crate) fn new(permit: Permit, digest: Digest, origin: Origin, client: Client<'_>) -> Self {
-        Self { permit, origin, ip: client.ip, digest, user_agent: client.user_agent.into() }
+        Self { permit, origin, ip: client.ip, digest, user_agent: client.user_agent.into(), patient: None }
+    }
+
+    /// The same, on a connection.
+    pub(crate) fn on(self, patient: Option<&Patient>) -> Self {
+        Self { patient: patient.cloned(), ..self }
+    }
+
+    /// Keeps the connection for an answer that may take so long.
+    pub(crate) fn waits_for(&self, time: Duration) {
+        if let Some(patient) = &self.patient {
+            patient.waits_for(time);
+        }
     }
 
     /// Asks the gate for one thing more than the route was about.

@@ -157,7 +157,10 @@ async fn admit(
     app.metrics.decided(Protocol::Api, &verdict);
     *left = count(app, access, &digest, &verdict, origin.now)?;
     match verdict {
-        Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), client))),
+        Verdict::Allow(permit) => {
+            let caller = Caller::new(permit, digest, origin.clone(), client);
+            Ok(Some(caller.on(parts.extensions.get())))
+        }
         Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
         Verdict::Deny(Deny::OwnerDisabled) => {
             app.stranded.note(digest, || origin.clone());

@@ -20,7 +20,7 @@ use tokio::{
 use crate::proxy::strict::Reader;
 
 /// Seconds from the first byte of a request to the first of its answer: for slow headers and slow bodies alike. Longer
-/// than anything we wait for ourselves.
+/// than anything we wait for ourselves, unless a handler says so ([`Patient`]).
 const REQUEST_SECONDS_MAX: u32 = 20;
 
 /// Seconds that a connection may be quiet between requests, or not take an answer.
@@ -38,6 +38,8 @@ pub(crate) struct Patience {
 struct Wait {
     /// The tick of the last change, twice, and one more while a request is coming in.
     since: AtomicU32,
+    /// The tick until which a handler needs the connection, whatever else is.
+    needed_until: AtomicU32,
     connection: OnceLock<AbortHandle>,
 }
 
@@ -52,9 +54,17 @@ pub(crate) struct Watched<S> {
 /// Where the task of a connection is noted, so that it can be ended.
 pub(crate) struct Leash(Arc<Wait>);
 
+/// With a request, for its handler to say that the answer takes longer than others: only once it is known who asks, or
+/// anybody could keep connections that long.
+#[derive(Clone)]
+pub(crate) struct Patient {
+    tick: Arc<AtomicU32>,
+    wait: Arc<Wait>,
+}
+
 impl Patience {
     /// Watches a connection.
-    pub(crate) fn watch<S>(&self, stream: S) -> (Watched<S>, Leash) {
+    pub(crate) fn watch<S>(&self, stream: S) -> (Watched<S>, Leash, Patient) {
         let wait = Arc::new(Wait::default());
         wait.since.store(self.tick.load(Ordering::Relaxed) << 1, Ordering::Relaxed);
         self.waits.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&wait));
@@ -64,7 +74,8 @@ impl Patience {
             tick: Arc::clone(&self.tick),
             wait: Arc::clone(&wait),
         };
-        (watched, Leash(wait))
+        let patient = Patient { tick: Arc::clone(&self.tick), wait: Arc::clone(&wait) };
+        (watched, Leash(wait), patient)
     }
 
     /// Ticks for as long as it is polled, and ends the connections that have kept us waiting for too long.
@@ -83,7 +94,7 @@ impl Wait {
     fn is_over(&self, now: u32) -> bool {
         let since = self.since.load(Ordering::Relaxed);
         let most = if since & 1 == 1 { REQUEST_SECONDS_MAX } else { QUIET_SECONDS_MAX };
-        now.saturating_sub(since >> 1) > most
+        now.saturating_sub(since >> 1) > most && now > self.needed_until.load(Ordering::Relaxed)
     }
 
     fn end(&self) {
@@ -91,6 +102,15 @@ impl Wait {
             tracing::debug!("a connection kept us waiting for too long and is cut");
             connection.abort();
         }
+    }
+}
+
+impl Patient {
+    /// Keeps the connection for so long, and for what is said after that to be written.
+    pub(crate) fn waits_for(&self, time: Duration) {
+        let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX).saturating_add(REQUEST_SECONDS_MAX);
+        let until = self.tick.load(Ordering::Relaxed).saturating_add(seconds);
+        self.wait.needed_until.fetch_max(until, Ordering::Relaxed);
     }
 }
 
@@ -176,5 +196,17 @@ mod tests {
         assert!(!wait.is_over(QUIET_SECONDS_MAX) && wait.is_over(QUIET_SECONDS_MAX + 1));
         wait.since.store(100 << 1 | 1, Ordering::Relaxed);
         assert!(!wait.is_over(100 + REQUEST_SECONDS_MAX) && wait.is_over(101 + REQUEST_SECONDS_MAX));
+    }
+
+    #[test]
+    fn a_handler_that_waits_keeps_its_connection() {
+        let patience = Patience::default();
+        let (_watched, leash, patient) = patience.watch(tokio::io::empty());
+        patience.tick.store(10, Ordering::Relaxed);
+        leash.0.since.store(10 << 1 | 1, Ordering::Relaxed);
+        patient.waits_for(Duration::from_secs(60));
+        patient.waits_for(Duration::from_secs(5));
+        let last = 10 + 60 + REQUEST_SECONDS_MAX;
+        assert!(!leash.0.is_over(last) && leash.0.is_over(last + 1));
     }
 }

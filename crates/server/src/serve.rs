@@ -26,7 +26,7 @@ use crate::{
     door::ClientIp,
     front::Front,
     metrics::Protocol,
-    patience::Patience,
+    patience::{Patience, Patient},
     router::router,
     systemd,
     ways::{self, Doorway, Peer, Way, envoy_grpc},
@@ -51,7 +51,7 @@ pub enum Listener {
 enum Next {
     Answered(Response<Body>),
     Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
-    Route(Router, ClientIp, Request<Incoming>),
+    Route(Router, (ClientIp, Patient), Request<Incoming>),
 }
 
 /// What all connections share.
@@ -204,6 +204,7 @@ impl Hall {
         graceful: &GracefulShutdown,
     ) {
         let (hall, doorway) = (Arc::clone(self), Arc::clone(doorway));
+        let (stream, leash, patient) = self.patience.watch(stream);
         let service = service_fn(move |request: Request<Incoming>| {
             // The authorise path is answered here, before the router and without waiting for anything but what it is asked
             // to wait for; over gRPC, for the message.
@@ -225,21 +226,24 @@ impl Hall {
                     }
                 },
                 None if !doorway.api && !doorway.admin => Next::Answered(ways::nothing_here()),
-                None => Next::Route(hall.router(&doorway), hall.client(&request, peer, &doorway), request),
+                None => {
+                    let client = hall.client(&request, peer, &doorway);
+                    Next::Route(hall.router(&doorway), (client, patient.clone()), request)
+                }
             };
             async move {
                 match next {
                     Next::Answered(response) => Ok::<_, Infallible>(response),
                     Next::Later(answering) => Ok(answering.await),
-                    Next::Route(mut router, client, request) => {
+                    Next::Route(mut router, (client, patient), request) => {
                         let mut request = request.map(Body::new);
                         request.extensions_mut().insert(client);
+                        request.extensions_mut().insert(patient);
                         router.call(request).await
                     }
                 }
             }
         });
-        let (stream, leash) = self.patience.watch(stream);
         let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         let task = tokio::spawn(async move {

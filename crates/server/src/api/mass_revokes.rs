@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use keygate_authority::mass_revoke::LONGEST;
 use keygate_model::{
     Timestamp,
     id::Id,
@@ -49,13 +50,14 @@ pub(crate) async fn create(
         _ => targets,
     };
     let (permit, origin, id) = (&caller.permit, &caller.origin, app.rng.bytes()?);
+    caller.waits_for(LONGEST);
     if fields.flag("dry_run")? == Some(true) {
         let tokens = app.authority.count_mass_revoke(permit, origin, id, targets).await?;
         let would = json!({ "dry_run": true, "tokens_revoked": tokens });
         return Ok((StatusCode::OK, axum::Json(would)).into_response());
     }
     let done = app.authority.mass_revoke(permit, origin, id, targets).await?;
-    Ok(wait.answer(&app, origin, Revoked::Mass(done)).await)
+    Ok(wait.answer(&app, &caller, Revoked::Mass(done)).await)
 }
 
 fn criteria(fields: &Fields) -> Result<Criteria, Problem> {

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
 };
-use keygate_authority::{Origin, mass_revoke::MassRevoked};
+use keygate_authority::mass_revoke::MassRevoked;
 use keygate_gate::lease::uptime;
 use keygate_model::{
     Position, TokenId, Uptime,
@@ -15,7 +15,7 @@ use keygate_model::{
 };
 use serde_json::{Value, json};
 
-use crate::{app::App, error::Problem, json::time};
+use crate::{app::App, caller::Caller, error::Problem, json::time};
 
 /// How long an answer waits if the caller names no bound: longer than any gate that lost its lease is waited for.
 const WAIT: Duration = Duration::from_secs(60);
@@ -78,8 +78,9 @@ impl Wait {
     }
 
     /// The answer to a revoke that has just been committed. Whatever fails from here on, it is done.
-    pub(crate) async fn answer(self, app: &App, origin: &Origin, revoked: Revoked<'_>) -> Response {
-        let (committed, position) = (uptime(), origin.reached().unwrap_or_else(|| app.gate.position()));
+    pub(crate) async fn answer(self, app: &App, caller: &Caller, revoked: Revoked<'_>) -> Response {
+        let reached = caller.origin.reached();
+        let (committed, position) = (uptime(), reached.unwrap_or_else(|| app.gate.position()));
         let Self::Enforced(bound) = self else {
             return match revoked {
                 Revoked::Tokens(_) => StatusCode::NO_CONTENT.into_response(),
@@ -88,6 +89,7 @@ impl Wait {
                 }
             };
         };
+        caller.waits_for(bound);
         let enforcement = app.enforcer.wait(app, position, committed, bound).await;
         let receipt = Receipt { revoked, position, committed, enforcement: &enforcement };
         let mut body = receipt.json(app);

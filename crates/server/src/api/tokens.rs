@@ -112,7 +112,7 @@ pub(crate) async fn show(State(app): Ap, caller: Caller, Path(id): Path<String>)
 pub(crate) async fn revoke_self(State(app): Ap, caller: Caller, headers: HeaderMap) -> Reply<Response> {
     let (wait, id) = (Wait::of(&headers)?, caller.token().ok_or_else(Problem::no_caller)?);
     app.authority.revoke_self(&caller.permit, &caller.origin).await?;
-    Ok(wait.answer(&app, &caller.origin, Revoked::Tokens(&[id])).await)
+    Ok(wait.answer(&app, &caller, Revoked::Tokens(&[id])).await)
 }
 
 /// Revokes one of the caller's tokens; a superuser, anybody's.
@@ -135,7 +135,7 @@ async fn revoke_each(app: &App, caller: &Caller, ids: Vec<TokenId>, headers: &He
     let wait = Wait::of(headers)?;
     let permit = caller.widest(app, Action::TOKEN_REVOKE_ANY)?;
     app.authority.revoke(&permit, &caller.origin, ids.clone()).await?;
-    Ok(wait.answer(app, &caller.origin, Revoked::Tokens(&ids)).await)
+    Ok(wait.answer(app, caller, Revoked::Tokens(&ids)).await)
 }
 
 /// A token as every `GET` shows it. The one that asks shows this very request.

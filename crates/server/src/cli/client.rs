@@ -25,6 +25,10 @@ pub(super) use self::refusal::Refusal;
 /// How long a connection and an answer may take.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// How many seconds `--receipt` waits where `--wait` does not say: longer than a gate that is not heard any more.
+pub(super) const WAIT: u16 = 40;
+
 /// The largest answer that is read: a page of a thousand events is a small part of it.
 const ANSWER_LEN_MAX: u64 = 64 * 1024 * 1024;
 
@@ -130,14 +134,18 @@ impl Client {
         self.send(&Method::POST, path, Some(body), None)
     }
 
-    /// Posts, with an answer that may wait for something (RFC 7240).
-    pub(super) fn post_preferring(
+    /// Posts what takes so long, and waits that many seconds more until it is enforced (RFC 7240), if any.
+    pub(super) fn post_long(
         &self,
         path: &str,
         body: &Value,
-        prefer: Option<&str>,
+        takes: Duration,
+        enforced: Option<u16>,
     ) -> Result<Answer, Refusal> {
-        self.send(&Method::POST, path, Some(body), prefer.map(|prefer| ("Prefer", prefer)))
+        let prefer = enforced.map(prefer);
+        let prefer = prefer.as_deref().map(|prefer| ("Prefer", prefer));
+        let wait = Duration::from_secs(enforced.unwrap_or_default().into());
+        self.send_patiently(&Method::POST, path, Some(body), prefer, ANSWER_MAX + takes + wait)
     }
 
     pub(super) fn post_with_code(&self, path: &str, body: &Value, code: &str) -> Result<Answer, Refusal> {
@@ -148,9 +156,10 @@ impl Client {
         self.send(&Method::DELETE, path, None, None)
     }
 
-    /// Deletes, with an answer that waits for something (RFC 7240).
-    pub(super) fn delete_preferring(&self, path: &str, prefer: &str) -> Result<Answer, Refusal> {
-        self.send(&Method::DELETE, path, None, Some(("Prefer", prefer)))
+    /// Deletes, and waits so many seconds until that is enforced (RFC 7240).
+    pub(super) fn delete_enforced(&self, path: &str, wait: u16) -> Result<Answer, Refusal> {
+        let patience = ANSWER_MAX + Duration::from_secs(wait.into());
+        self.send_patiently(&Method::DELETE, path, None, Some(("Prefer", &prefer(wait))), patience)
     }
 
     /// The names of the services that the token reaches; none if it may not see them. For tables only.
@@ -167,6 +176,17 @@ impl Client {
         body: Option<&Value>,
         further: Option<(&str, &str)>,
     ) -> Result<Answer, Refusal> {
+        self.send_patiently(method, path, body, further, ANSWER_MAX)
+    }
+
+    fn send_patiently(
+        &self,
+        method: &Method,
+        path: &str,
+        body: Option<&Value>,
+        further: Option<(&str, &str)>,
+        patience: Duration,
+    ) -> Result<Answer, Refusal> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.address));
         if let Some(token) = &self.token {
             request = request.header("Fastly-Key", token.as_str());
@@ -175,13 +195,18 @@ impl Client {
             request = request.header(name, value);
         }
         let unreached = |why: ureq::Error| Refusal::unreached(&self.address, method != Method::GET, &why);
+        let invalid = |why: ureq::http::Error| unreached(why.into());
         let answer = match body {
             Some(body) => {
                 let text = Zeroizing::new(body.to_string());
                 let request = request.header("Content-Type", "application/json").body(text.as_bytes());
-                self.agent.run(request.map_err(|why| unreached(why.into()))?)
+                let request = self.agent.configure_request(request.map_err(invalid)?);
+                self.agent.run(request.timeout_global(Some(patience)).build())
             }
-            None => self.agent.run(request.body(()).map_err(|why| unreached(why.into()))?),
+            None => {
+                let request = self.agent.configure_request(request.body(()).map_err(invalid)?);
+                self.agent.run(request.timeout_global(Some(patience)).build())
+            }
         };
         let mut answer = answer.map_err(unreached)?;
         let retry_after = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
@@ -223,6 +248,10 @@ impl Answer {
     pub(super) fn refusal(&self, client: &Client) -> Refusal {
         Refusal::answered(self, client)
     }
+}
+
+fn prefer(wait: u16) -> String {
+    format!("enforced, wait={wait}")
 }
 
 /// Redirects are not followed: the header with the token would go along.

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use keygate_authority::mass_revoke::LONGEST;
 use keygate_model::{
     CustomerId, Permit, Timestamp,
     id::Id,
@@ -158,8 +159,8 @@ impl OverTheApi {
 
     fn ask(&self, client: &Client, body: &Value) -> anyhow::Result<Value> {
         let waits = self.chosen.yes && (self.wait.is_some() || self.receipt.is_some());
-        let prefer = waits.then(|| format!("enforced, wait={}", self.wait.unwrap_or(40)));
-        let answer = client.post_preferring("/tokens/mass-revoke", body, prefer.as_deref())?;
+        let wait = waits.then(|| self.wait.unwrap_or(client::WAIT));
+        let answer = client.post_long("/tokens/mass-revoke", body, LONGEST, wait)?;
         Ok(answer.document(client)?)
     }
 }

@@ -187,8 +187,8 @@ impl Revoke {
     fn run_and_wait(&self, client: &Client) -> anyhow::Result<ExitCode> {
         let (mut answers, mut receipts, mut all) = (Vec::new(), String::new(), true);
         for id in &self.ids {
-            let prefer = format!("enforced, wait={}", self.wait.unwrap_or(40));
-            let answer = client.delete_preferring(&format!("/tokens/{id}"), &prefer)?.document(client)?;
+            let wait = self.wait.unwrap_or(client::WAIT);
+            let answer = client.delete_enforced(&format!("/tokens/{id}"), wait)?.document(client)?;
             let enforced = answer["enforced"].as_bool() == Some(true);
             all &= enforced;
             if let Some(receipt) = answer["receipt"].as_str() {

@@ -11,21 +11,24 @@ use keygate_model::{Batch, Policy, Position};
 
 use super::audience::{Audiences, Telling, View};
 
-/// How many bytes of it are kept.
+/// How many bytes of it are kept, and how many of these one change counts for at most: a mass revoke is larger than all of
+/// it, and what comes after must not make those forget it who are about to be told.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
+const CHANGE_MAX: usize = BYTES_MAX / 2;
 
 /// Bytes that a thing takes beside what it says.
 const OVERHEAD: usize = 128;
 
 /// The last things that were said, in order.
 pub struct Ring {
-    things: VecDeque<Arc<Thing>>,
+    /// Each with the bytes that it counts for.
+    things: VecDeque<(Arc<Thing>, usize)>,
     /// The number of the first of them, counted from the start of the process.
     first: u64,
     bytes: usize,
     last: Position,
-    /// The number of the first thing that told of it.
-    last_begin: u64,
+    /// What the things that told of it count for.
+    last_bytes: usize,
     audiences: Audiences,
     /// Who follows, or has. Empty: nothing is kept.
     views: BTreeMap<View, usize>,
@@ -58,7 +61,7 @@ impl Ring {
             first: 0,
             bytes: 0,
             last: Position(0),
-            last_begin: 0,
+            last_bytes: 0,
             audiences: Audiences::new(policy),
             views: BTreeMap::new(),
         }
@@ -109,7 +112,10 @@ impl Ring {
     /// The thing with this number. Err: it is forgotten already.
     pub(super) fn get(&self, number: u64) -> Result<Option<Arc<Thing>>, Forgotten> {
         let place = number.checked_sub(self.first).ok_or(Forgotten)?;
-        Ok(usize::try_from(place).ok().and_then(|place| self.things.get(place)).cloned())
+        Ok(usize::try_from(place)
+            .ok()
+            .and_then(|place| self.things.get(place))
+            .map(|(thing, _)| Arc::clone(thing)))
     }
 
     /// Where to go on for somebody who holds everything up to a position. None: that is forgotten, or was never said.
@@ -118,7 +124,7 @@ impl Ring {
         if position == self.last {
             return Some(self.end());
         }
-        let follows = |thing: &Arc<Thing>| matches!(&**thing, Thing::Records(changes) if changes.head.after <= position.0 && position.0 < changes.head.position);
+        let follows = |(thing, _): &(Arc<Thing>, usize)| matches!(&**thing, Thing::Records(changes) if changes.head.after <= position.0 && position.0 < changes.head.position);
         Some(self.first + self.things.iter().position(follows)? as u64)
     }
 
@@ -129,7 +135,7 @@ impl Ring {
             self.last = batch.position;
             return;
         }
-        self.last_begin = self.end();
+        self.last_bytes = 0;
         let mut tellings = Vec::new();
         let mut len = 0;
         for record in &batch.records {
@@ -149,31 +155,33 @@ impl Ring {
         let head = Head { after: self.last.0, position: position.0, complete, count: 0 };
         let all = frame(Stage::Tail, &head, &tellings, View::All);
         let len = all.len() + tellings.iter().map(|telling| telling.record.len() + OVERHEAD).sum::<usize>();
-        self.keep(Thing::Records(Changes { head, all, tellings }), len);
+        let counts = (len + OVERHEAD).min(CHANGE_MAX - self.last_bytes);
+        self.last_bytes += counts;
+        self.keep(Thing::Records(Changes { head, all, tellings }), counts);
     }
 
     /// Adds a heartbeat.
     pub fn push_beat(&mut self, beat: &Beat) {
         let frame = Frame::Beat(beat.clone()).encode();
-        let len = frame.len();
-        self.keep(Thing::Beat(Position(beat.position), frame), len);
+        let counts = frame.len() + OVERHEAD;
+        self.keep(Thing::Beat(Position(beat.position), frame), counts);
     }
 
     /// Adds sums.
     pub(super) fn push_checks(&mut self, checks: BTreeMap<View, Check>) {
         let checks: BTreeMap<_, _> =
             checks.into_iter().map(|(view, check)| (view, Frame::Check(check).encode())).collect();
-        let len = checks.len() * OVERHEAD;
-        self.keep(Thing::Checks(self.last, checks), len);
+        let counts = (checks.len() + 1) * OVERHEAD;
+        self.keep(Thing::Checks(self.last, checks), counts);
     }
 
-    fn keep(&mut self, thing: Thing, len: usize) {
-        self.bytes += len + OVERHEAD;
-        self.things.push_back(Arc::new(thing));
-        // What was told last is kept whole, however much it is: else a mass revoke would send everybody back to the start.
-        while self.bytes > BYTES_MAX && self.first < self.last_begin {
-            let Some(oldest) = self.things.pop_front() else { break };
-            self.bytes -= oldest.bytes() + OVERHEAD;
+    fn keep(&mut self, thing: Thing, counts: usize) {
+        self.bytes += counts;
+        self.things.push_back((Arc::new(thing), counts));
+        // What counts for nothing is the end of a change whose beginning is forgotten.
+        while self.bytes > BYTES_MAX || self.things.front().is_some_and(|(_, counts)| *counts == 0) {
+            let Some((_, counted)) = self.things.pop_front() else { break };
+            self.bytes -= counted;
             self.first += 1;
         }
     }
@@ -235,19 +243,6 @@ impl Reader {
 /// It was said too long ago.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Forgotten;
-
-impl Thing {
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Records(changes) => {
-                let told = changes.tellings.iter().map(|telling| telling.record.len() + OVERHEAD);
-                changes.all.len() + told.sum::<usize>()
-            }
-            Self::Beat(_, frame) => frame.len(),
-            Self::Checks(_, checks) => checks.len() * OVERHEAD,
-        }
-    }
-}
 
 impl Changes {
     /// The frame for a view.

@@ -12,7 +12,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Waits until a gate answers this about a token. How long that took.
-fn until(gate: &Server, token: &Token, status: u16) -> Duration {
+pub(crate) fn until(gate: &Server, token: &Token, status: u16) -> Duration {
     let watch = Stopwatch::start();
     loop {
         let said = asked(gate, token);

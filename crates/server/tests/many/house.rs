@@ -53,13 +53,17 @@ impl House {
 
     /// With more in the node's configuration.
     pub(crate) fn with(more: &str) -> Self {
+        Self::leasing(crate::feed::LEASE_SECONDS, more)
+    }
+
+    /// The same, with leases of this length.
+    pub(crate) fn leasing(lease: u64, more: &str) -> Self {
         let home = Home::new();
         std::fs::write(home.path().join("shop.toml"), SHOP).unwrap();
         let operator = Customer::new(&home, "operator");
         let tenant = Customer::new(&home, "tenant");
         let applied = home.command(&["policy", "apply", "shop.toml", "--yes"]).output().unwrap();
         assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
-        let lease = crate::feed::LEASE_SECONDS;
         let settings =
             format!("[feed]\noperators = [{:?}]\n[node]\nlease_seconds = {lease}\n{more}", operator.id);
         std::fs::write(home.path().join("keygate.toml"), settings).unwrap();

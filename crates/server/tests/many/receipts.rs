@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::{
     feed::{Following, LEASE_SECONDS, verdict},
+    gates::until,
     house::{House, Token},
 };
 
@@ -87,4 +88,23 @@ fn a_gate_that_is_gone_is_waited_for_until_its_lease_has_ended() {
     assert_eq!(states, ["confirmed", "lease_ended"], "{}", answer.body);
     assert!(took <= Duration::from_secs(LEASE_SECONDS + 2), "{took:?}");
     there.runtime.shutdown_background();
+}
+
+/// Whose answer is waited for longer than the 20 s after which other requests are cut: here by some.
+#[test]
+fn an_answer_that_waits_for_a_long_lease_is_not_cut() {
+    let house = House::leasing(24, "");
+    let (gate_token, token) = (house.gate_token(&house.operator), house.token(&house.tenant, "shop:read"));
+    let gate = house.gate(&[house.url()], &gate_token, &[]);
+    until(&gate, &token, 200);
+    // Killed.
+    drop(gate);
+    let answer = house.revoke_and_wait(&token, "enforced");
+    let said = answer.json();
+    assert_eq!((answer.status, states(&said)), (200, vec!["lease_ended"]), "{}", answer.body);
+    assert!(
+        said["milliseconds"].as_f64().unwrap() > 20_000.0,
+        "a control: it took too short: {}",
+        answer.body
+    );
 }

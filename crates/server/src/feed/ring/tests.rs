@@ -91,9 +91,9 @@ fn a_large_change_comes_in_parts_of_which_the_last_says_so() {
 }
 
 #[test]
-fn a_change_that_is_larger_than_the_ring_is_kept_until_the_next_one() {
+fn a_change_that_is_larger_than_the_ring_is_kept_while_others_follow() {
     let mut ring = ring();
-    let (here, tokens) = (ring.enter(View::All), 600_000_u128);
+    let (here, tokens) = (ring.enter(View::All), 400_000_u128);
     let revoked = |from: u128| {
         let token = |id| (TokenId::from_bits(id), Digest::of(&id.to_be_bytes()));
         let (by, tokens) = (MassRevokeId::from_bits(1), (from..from + 500).map(token).collect());
@@ -101,16 +101,26 @@ fn a_change_that_is_larger_than_the_ring_is_kept_until_the_next_one() {
     };
     ring.push(&batch(1, (0..tokens).step_by(500).map(revoked).collect()));
     ring.push_beat(&Beat { position: 1, hash: vec![0; 32] });
-    assert!(ring.bytes > BYTES_MAX, "{}", ring.bytes);
+    // What comes after it, and is half of what is kept.
+    let after = 2..(CHANGE_MAX / 250_000 / 3) as i64;
+    for position in after.clone() {
+        ring.push(&batch(position, vec![long(250_000)]));
+    }
     let told = heads(&ring, View::Customer(MINE), here);
-    assert!(told.last().unwrap().0.complete);
-    let count = told.iter().flat_map(|(_, records)| records).map(|record| match record {
+    let of_it = |position| told.iter().filter(move |(head, _)| head.position == position);
+    assert!(of_it(1).next_back().unwrap().0.complete);
+    let count = of_it(1).flat_map(|(_, records)| records).map(|record| match record {
         Record::Revoked(revoked) => revoked.tokens.len(),
         record => panic!("{record:?}"),
     });
     assert_eq!(count.sum::<usize>() as u128, tokens);
-    ring.push(&batch(2, vec![service(MINE, 1)]));
-    assert!(ring.bytes <= BYTES_MAX, "{}", ring.bytes);
+    assert_eq!(ring.after(Position(0)), Some(here));
+    // One more of its kind fits beside it, and no third.
+    for (nth, position) in (after.end..).take(2).enumerate() {
+        assert_eq!(ring.get(here).is_ok(), nth == 0);
+        ring.push(&batch(position, (0..tokens).step_by(500).map(revoked).collect()));
+        assert!(ring.bytes <= BYTES_MAX, "{}", ring.bytes);
+    }
     assert_eq!(ring.get(here).err(), Some(Forgotten));
 }
 
@@ -122,8 +132,15 @@ fn who_is_slower_than_the_ring_finds_nothing_and_the_ring_stays_small() {
         ring.push(&batch(position, vec![long(250_000)]));
         assert!(ring.bytes <= BYTES_MAX, "{}", ring.bytes);
     }
-    let held: usize = ring.things.iter().map(|thing| thing.bytes() + OVERHEAD).sum();
+    let held: usize = ring.things.iter().map(|(_, counts)| counts).sum();
     assert_eq!(held, ring.bytes);
+    let lens = ring.things.iter().map(|(thing, _)| match &**thing {
+        Thing::Records(changes) => {
+            changes.all.len() + changes.tellings.iter().map(|telling| telling.record.len()).sum::<usize>()
+        }
+        Thing::Beat(..) | Thing::Checks(..) => 0,
+    });
+    assert!((BYTES_MAX / 2..BYTES_MAX).contains(&lens.sum()));
     assert_eq!(ring.get(slow).err(), Some(Forgotten));
     assert_eq!(ring.after(Position(1)), None);
     assert!(ring.get(ring.end() - 1).unwrap().is_some() && ring.get(ring.end()).unwrap().is_none());
