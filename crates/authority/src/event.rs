@@ -293,14 +293,6 @@ fn follow(db: &Connection, from: Head, to: &Head, mut see: impl FnMut(&Row)) -> 
     Ok((position, hash) == (to.position, to.hash))
 }
 
-/// The last event about a thing: the one that its row must carry.
-pub(crate) fn last_about(db: &Connection, about: Subject) -> Result<Option<Position>, Fault> {
-    let (kind, id) = stored(about);
-    let mut select =
-        db.prepare_cached("SELECT max(position) FROM events WHERE subject_kind = $1 AND subject_id = $2")?;
-    Ok(select.query_row(params![kind, id], |row| row.get::<Option<i64>>(0))?.map(Position))
-}
-
 fn told(actor: Actor) -> (String, Option<CustomerId>, Option<UserId>, Option<TokenId>) {
     match actor {
         Actor::Operator { customer } => ("operator".to_owned(), customer, None, None),

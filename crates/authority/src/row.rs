@@ -2,12 +2,11 @@
 
 use crate::{
     db::{self, Connection, NONE, Row as SqlRow},
-    event,
     fault::Fault,
     keys::{Keys, Seal},
 };
 use keygate_model::{
-    Position, Record, Subject,
+    Position, Record, Subject, Timestamp,
     id::{Id, Noun},
 };
 
@@ -31,9 +30,13 @@ pub(crate) trait Sealed: Sized {
     fn seal(&self, keys: &Keys) -> Seal;
     /// How events name the row with this id.
     fn subject(id: Id<Self::Noun>) -> Subject;
-    /// What is true of it once everything is heeded that was committed about it, also what its row does not say yet.
-    fn settled(self, _db: &Connection) -> Result<Self, Fault> {
-        Ok(self)
+    /// What was committed about a row of the table `t` that the row does not say yet, in SQL: when, or NULL.
+    fn unsaid(_t: &str) -> String {
+        "NULL".to_owned()
+    }
+    /// What is true of it once that is heeded too.
+    fn settled(self, _unsaid: Option<Timestamp>) -> Self {
+        self
     }
     /// What gates need to know of it, if anything.
     fn record(&self) -> Option<Record>;
@@ -41,17 +44,36 @@ pub(crate) trait Sealed: Sized {
 
 /// The row with this id.
 pub(crate) fn find<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Result<R, Fault> {
-    let mut select = db.prepare_cached(&format!("SELECT {} FROM {} WHERE id = $1", R::COLUMNS, R::TABLE))?;
+    let mut select = db.prepare_cached(&select::<R>("WHERE id = $1"))?;
     let mut rows = select.query([id.to_bytes()])?;
-    let row = rows.next()?.ok_or_else(|| Fault::missing(id))?;
-    let Ok(read) = R::read(row, keys) else { return Err(Fault::tampered(id)) };
-    believe(db, read)
+    believe(rows.next()?.ok_or_else(|| Fault::missing(id))?, keys)
+}
+
+/// A statement that selects what [`believe`] takes: the rows that `which` finds in the table `t`.
+pub(crate) fn select<R: Sealed>(which: &str) -> String {
+    format!("SELECT {} FROM {} t {which}", asked::<R>("t"), R::TABLE)
+}
+
+/// What is asked of a row of the table `t`: its columns, the last event about it, and what it does not say yet. One
+/// question, because a server is far.
+fn asked<R: Sealed>(t: &str) -> String {
+    let own: Vec<_> = R::COLUMNS.split(", ").map(|column| format!("{t}.{column}")).collect();
+    let (own, kind, unsaid) = (own.join(", "), <R::Noun as Noun>::NAME, R::unsaid(t));
+    format!(
+        "{own}, (SELECT max(e.position) FROM events e WHERE e.subject_kind = '{kind}' AND e.subject_id = {t}.id)
+         AS last_event, {unsaid} AS unsaid"
+    )
 }
 
 /// A row that was read: believed if its seal is right and it is the one that the last event about it left.
-pub(crate) fn believe<R: Sealed>(db: &Connection, (row, sealed): (R, bool)) -> Result<R, Fault> {
-    let last = event::last_about(db, R::subject(row.id()))?;
-    if sealed && last == Some(row.position()) { row.settled(db) } else { Err(Fault::tampered(row.id())) }
+pub(crate) fn believe<R: Sealed>(row: SqlRow<'_>, keys: &Keys) -> Result<R, Fault> {
+    let last_event = R::COLUMNS.split(", ").count();
+    let last: Option<i64> = row.get(last_event)?;
+    let unsaid = row.get::<Option<i64>>(last_event + 1)?.map(Timestamp::from_micros);
+    match R::read(row, keys) {
+        Ok((read, true)) if last.map(Position) == Some(read.position()) => Ok(read.settled(unsaid)),
+        _ => Err(Fault::tampered(Id::<R::Noun>::from_bytes(row.get(0).unwrap_or([0; 16])))),
+    }
 }
 
 /// What a walk finds of a row: it and the seal that it carries, if it is believed.

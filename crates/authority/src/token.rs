@@ -317,11 +317,13 @@ impl Sealed for Row {
         Subject::Token(id)
     }
 
-    fn settled(mut self, db: &Connection) -> Result<Self, Fault> {
-        if self.revoked_at.is_none() {
-            self.revoked_at = mass_revoke::over(db, self.id)?;
-        }
-        Ok(self)
+    fn unsaid(t: &str) -> String {
+        mass_revoke::over(t)
+    }
+
+    fn settled(mut self, unsaid: Option<Timestamp>) -> Self {
+        self.revoked_at = self.revoked_at.or(unsaid);
+        self
     }
 
     fn record(&self) -> Option<Record> {
