@@ -102,7 +102,13 @@ impl Write<'_> {
         Position(self.head.position.0 + 1 + nth)
     }
 
-    /// Notes that a row of `table` will carry another seal than it does now. Every row that is saved is noted.
+    /// Notes the seal of a new row: of one that is inserted, and is an error where it was there already. Every row that is
+    /// saved is noted.
+    pub(crate) fn seal_new(&mut self, seal: &[u8; 32]) {
+        self.head.seals.add(seal);
+    }
+
+    /// Notes that a row of `table` that is there will carry another seal than it does now.
     pub(crate) fn reseal(&mut self, table: &str, id: [u8; 16], seal: &[u8; 32]) -> Result<(), Fault> {
         let mut select = self.db.prepare_cached(&format!("SELECT mac FROM {table} WHERE id = $1"))?;
         let mut rows = select.query([id])?;

@@ -45,7 +45,7 @@ impl Authority {
             order.scope.get_or_insert_with(|| SCOPE.to_owned());
             let mut row = order.fill(&policy, &write, &parent, &minted, 0)?;
             row.tls_access = tls_access;
-            row.save(&mut write)?;
+            row.save_new(&mut write)?;
             let event = Event::TokenCreate(row.told());
             write.commit(&event, Issued { row, secret: minted.secret })
         })

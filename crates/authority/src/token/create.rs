@@ -111,7 +111,7 @@ impl Authority {
                     let row = order.fill(&policy, &write, &parent, &minted, 1)?;
                     person.touch(&write, 0);
                     person.save(&mut write)?;
-                    row.save(&mut write)?;
+                    row.save_new(&mut write)?;
                     let events = [login_event, Event::TokenCreate(row.told())];
                     write.commit_each(&events, Ok(Issued { row, secret: minted.secret }))
                 }
@@ -145,7 +145,7 @@ impl Authority {
             let mut parent = Parent::of_person(&write, &person, Some(asking))?;
             parent.second_factor = false;
             let row = order.fill(&policy, &write, &parent, &minted, 0)?;
-            row.save(&mut write)?;
+            row.save_new(&mut write)?;
             let event = Event::TokenCreate(row.told());
             write.commit(&event, Issued { row, secret: minted.secret })
         })
