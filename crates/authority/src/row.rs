@@ -1,7 +1,7 @@
 //! Sealed rows: what customers, people, services and tokens have in common in the database (DESIGN §4).
 
 use crate::{
-    db::{self, Connection, NONE, Row as SqlRow},
+    db::{self, Connection, NONE, Row as SqlRow, Value},
     fault::Fault,
     keys::{Keys, Seal},
 };
@@ -49,6 +49,38 @@ pub(crate) fn find<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> 
     believe(rows.next()?.ok_or_else(|| Fault::missing(id))?, keys)
 }
 
+/// The id of a row.
+type IdOf<R> = Id<<R as Sealed>::Noun>;
+
+/// What is found of three.
+type Three<A, B, C> = (Result<A, Fault>, Result<B, Fault>, Result<C, Fault>);
+
+/// Three rows with one question, each as [`find`] finds it.
+pub(crate) fn find_three<A: Sealed, B: Sealed, C: Sealed>(
+    db: &Connection,
+    keys: &Keys,
+    (a, b, c): (IdOf<A>, IdOf<B>, IdOf<C>),
+) -> Result<Three<A, B, C>, Fault> {
+    fn there<R: Sealed>(row: SqlRow<'_>, keys: &Keys, id: Id<R::Noun>) -> Result<R, Fault> {
+        if row.get_ref(0)? == Value::Null { Err(Fault::missing(id)) } else { believe(row, keys) }
+    }
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {}, {}, {} FROM (SELECT 1) o LEFT JOIN {} a ON a.id = $1 LEFT JOIN {} b ON b.id = $2
+         LEFT JOIN {} c ON c.id = $3",
+        asked::<A>("a"),
+        asked::<B>("b"),
+        asked::<C>("c"),
+        A::TABLE,
+        B::TABLE,
+        C::TABLE
+    ))?;
+    let mut rows = select.query([a.to_bytes(), b.to_bytes(), c.to_bytes()])?;
+    let first = rows.next()?.ok_or(db::Error::Unreadable)?;
+    let second = first.after(own_columns::<A>() + BESIDE);
+    let third = second.after(own_columns::<B>() + BESIDE);
+    Ok((there(first, keys, a), there(second, keys, b), there(third, keys, c)))
+}
+
 /// A statement that selects what [`believe`] takes: the rows that `which` finds in the table `t`.
 pub(crate) fn select<R: Sealed>(which: &str) -> String {
     format!("SELECT {} FROM {} t {which}", asked::<R>("t"), R::TABLE)
@@ -65,11 +97,19 @@ fn asked<R: Sealed>(t: &str) -> String {
     )
 }
 
+/// How many columns a row has itself.
+fn own_columns<R: Sealed>() -> usize {
+    R::COLUMNS.split(", ").count()
+}
+
+/// How many [`asked`] adds to them.
+const BESIDE: usize = 2;
+
 /// A row that was read: believed if its seal is right and it is the one that the last event about it left.
 pub(crate) fn believe<R: Sealed>(row: SqlRow<'_>, keys: &Keys) -> Result<R, Fault> {
-    let last_event = R::COLUMNS.split(", ").count();
-    let last: Option<i64> = row.get(last_event)?;
-    let unsaid = row.get::<Option<i64>>(last_event + 1)?.map(Timestamp::from_micros);
+    let beside = row.after(own_columns::<R>());
+    let last: Option<i64> = beside.get(0)?;
+    let unsaid = beside.get::<Option<i64>>(1)?.map(Timestamp::from_micros);
     match R::read(row, keys) {
         Ok((read, true)) if last.map(Position) == Some(read.position()) => Ok(read.settled(unsaid)),
         _ => Err(Fault::tampered(Id::<R::Noun>::from_bytes(row.get(0).unwrap_or([0; 16])))),
