@@ -187,12 +187,18 @@ impl Connection {
 
     /// Begins a part of a change that may be undone alone.
     pub(crate) fn begin_part(&self) -> Result<()> {
-        self.run("SAVEPOINT part")
+        match self {
+            Self::Sqlite(db) => Ok(db.execute_batch("SAVEPOINT part")?),
+            Self::Postgres(db) => db.begin_part(),
+        }
     }
 
     /// Ends that part: for good, or undone.
     pub(crate) fn end_part(&self, for_good: bool) -> Result<()> {
-        self.run(if for_good { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" })
+        match self {
+            Self::Postgres(db) if for_good => db.end_part(),
+            _ => self.run(if for_good { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" }),
+        }
     }
 
     /// Commits. An error leaves open whether it is done, unless [`Error::is_undone`].
