@@ -49,6 +49,30 @@ pub(crate) fn find<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> 
     believe(rows.next()?.ok_or_else(|| Fault::missing(id))?, keys)
 }
 
+/// How many rows are asked for with one question at most.
+const TOGETHER: usize = 32;
+
+/// Calls `see` with each row that there is among those with these ids.
+pub(crate) fn find_some<R: Sealed>(
+    db: &Connection,
+    keys: &Keys,
+    ids: &[Id<R::Noun>],
+    see: &mut dyn FnMut(Id<R::Noun>, Result<R, Fault>),
+) -> Result<(), Fault> {
+    let places: Vec<_> = (1..=TOGETHER).map(|place| format!("${place}")).collect();
+    let sql = select::<R>(&format!("WHERE id IN ({})", places.join(", ")));
+    for ids in ids.chunks(TOGETHER) {
+        let mut select = db.prepare_cached(&sql)?;
+        // One statement for any number of them, which is made ready once: the first is asked for again and again.
+        let asked: [_; TOGETHER] = std::array::from_fn(|place| ids.get(place).unwrap_or(&ids[0]).to_bytes());
+        let mut rows = select.query(asked)?;
+        while let Some(row) = rows.next()? {
+            see(Id::from_bytes(row.get(0)?), believe(row, keys));
+        }
+    }
+    Ok(())
+}
+
 /// The id of a row.
 type IdOf<R> = Id<<R as Sealed>::Noun>;
 
