@@ -52,8 +52,8 @@ pub(super) fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
     let (mut bare, mut one, mut many) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..LAPS {
         bare.push(server.inserts()?);
-        one.push(runtime.block_on(clients(&office, 1))?);
-        many.push(runtime.block_on(clients(&office, 32))?);
+        one.push(runtime.block_on(clients(&office, 1, &one))?);
+        many.push(runtime.block_on(clients(&office, 32, &many))?);
     }
     let (bare, one, many) = (median(bare), median(one), median(many));
     Ok(vec![

@@ -103,12 +103,12 @@ impl Head {
         &mut self,
         db: &Connection,
         keys: &Keys,
-        actor: Actor,
+        by: (Actor, String),
         origin: &Origin,
         event: &Event,
     ) -> Result<Position, Fault> {
         let position = self.position.next();
-        let row = Row::of((db, keys), position, actor, origin, event)?;
+        let row = Row::of(keys, position, by, origin, event);
         self.hash = row.hash(&self.hash);
         self.position = position;
         row.insert(db, &self.hash)?;

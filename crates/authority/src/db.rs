@@ -197,12 +197,18 @@ impl Connection {
 
     /// Begins a part of a change that may be undone alone.
     pub(crate) fn begin_part(&self) -> Result<()> {
-        self.run("SAVEPOINT part")
+        match self {
+            Self::Sqlite(db) => Ok(db.execute_batch("SAVEPOINT part")?),
+            Self::Postgres(db) => db.begin_part(),
+        }
     }
 
     /// Ends that part: for good, or undone.
     pub(crate) fn end_part(&self, for_good: bool) -> Result<()> {
-        self.run(if for_good { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" })
+        match self {
+            Self::Postgres(db) if for_good => db.end_part(),
+            _ => self.run(if for_good { "RELEASE part" } else { "ROLLBACK TO part; RELEASE part" }),
+        }
     }
 
     /// Commits. An error leaves open whether it is done, unless [`Error::is_undone`].
@@ -338,20 +344,32 @@ impl Rows<'_> {
     /// The next; none after the last.
     pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
         Ok(match self {
-            Self::Sqlite(rows) => rows.next()?.map(Row::Sqlite),
-            Self::Postgres(rows) => rows.next()?.map(Row::Postgres),
-        })
+            Self::Sqlite(rows) => rows.next()?.map(Cells::Sqlite),
+            Self::Postgres(rows) => rows.next()?.map(Cells::Postgres),
+        }
+        .map(|cells| Row { cells, first: 0 }))
     }
 }
 
-/// A row.
+/// A row, from one of its columns on.
 #[derive(Clone, Copy)]
-pub(crate) enum Row<'r> {
+pub(crate) struct Row<'r> {
+    cells: Cells<'r>,
+    first: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Cells<'r> {
     Sqlite(&'r rusqlite::Row<'r>),
     Postgres(&'r ::postgres::Row),
 }
 
 impl<'r> Row<'r> {
+    /// What is left of it from the column with this number on: rows of several tables may stand in one.
+    pub(crate) fn after(self, columns: usize) -> Self {
+        Self { first: self.first + columns, ..self }
+    }
+
     /// What the column with this number has, counted from 0.
     pub(crate) fn get<T: Column>(self, at: usize) -> Result<T> {
         T::of(self.get_ref(at)?).ok_or(Error::Unreadable)
@@ -359,9 +377,10 @@ impl<'r> Row<'r> {
 
     /// The same, where it lies.
     pub(crate) fn get_ref(self, at: usize) -> Result<Value<'r>> {
-        match self {
-            Self::Sqlite(row) => sqlite::column(row, at),
-            Self::Postgres(row) => Ok(row.try_get(at)?),
+        let at = self.first + at;
+        match self.cells {
+            Cells::Sqlite(row) => sqlite::column(row, at),
+            Cells::Postgres(row) => Ok(row.try_get(at)?),
         }
     }
 }

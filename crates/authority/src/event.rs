@@ -8,7 +8,6 @@ use crate::{
     fault::Fault,
     keys::Keys,
     origin::Origin,
-    token,
 };
 use serde_json::Value;
 
@@ -57,24 +56,24 @@ const COLUMNS: &str = "position, id, at, kind, actor, actor_name, customer_id, u
 
 impl Row {
     pub(crate) fn of(
-        (db, keys): (&Connection, &Keys),
+        keys: &Keys,
         position: Position,
-        actor: Actor,
+        (actor, actor_name): (Actor, String),
         origin: &Origin,
         event: &Event,
-    ) -> Result<Self, Fault> {
+    ) -> Self {
         let (actor_text, acting_customer, acting_user, acting_token) = told(actor);
         let own_customer = match event.subject() {
             Subject::Customer(customer) => Some(customer),
             _ => None,
         };
-        Ok(Self {
+        Self {
             position,
             id: EventId::from_bytes(keys.tag("event id", &position.0.to_be_bytes())),
             at: origin.now,
             kind: event.kind().to_owned(),
             actor: actor_text,
-            actor_name: acting_token.map_or(Ok(String::new()), |token| token::name_of(db, token))?,
+            actor_name,
             customer: own_customer.or(acting_customer),
             user: event.user().or(acting_user),
             service: event.service(),
@@ -84,7 +83,7 @@ impl Row {
             request_id: origin.request_id.clone(),
             description: event.description(),
             metadata: event.metadata().to_string(),
-        })
+        }
     }
 
     /// The hash that this event carries after `previous`.
@@ -291,14 +290,6 @@ fn follow(db: &Connection, from: Head, to: &Head, mut see: impl FnMut(&Row)) -> 
         see(&row);
     }
     Ok((position, hash) == (to.position, to.hash))
-}
-
-/// The last event about a thing: the one that its row must carry.
-pub(crate) fn last_about(db: &Connection, about: Subject) -> Result<Option<Position>, Fault> {
-    let (kind, id) = stored(about);
-    let mut select =
-        db.prepare_cached("SELECT max(position) FROM events WHERE subject_kind = $1 AND subject_id = $2")?;
-    Ok(select.query_row(params![kind, id], |row| row.get::<Option<i64>>(0))?.map(Position))
 }
 
 fn told(actor: Actor) -> (String, Option<CustomerId>, Option<UserId>, Option<TokenId>) {

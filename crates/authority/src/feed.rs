@@ -3,7 +3,7 @@
 //! State, not difference: a batch may tell more than its position, never less, and applying it twice is applying it
 //! once. One path serves this process's own commits, another process's, and the start.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{
     chain::{Head, SealSum},
@@ -156,20 +156,50 @@ fn continued(db: &Connection, keys: &Keys, from: &Head) -> Result<Option<(Head, 
         return Err(Head::tampered());
     }
     let touched = event::touched_between(db, from, &head)?;
+    let mut read = HashMap::new();
+    let tokens = touched.iter().filter_map(|subject| match subject {
+        Subject::Token(id) => Some(*id),
+        _ => None,
+    });
+    together::<token::Row>(db, keys, tokens, &mut read)?;
+    let users = touched.iter().filter_map(|subject| match subject {
+        Subject::User(id) => Some(*id),
+        _ => None,
+    });
+    together::<user::Row>(db, keys, users, &mut read)?;
     let mut records = Vec::new();
     for subject in touched {
-        if let Subject::MassRevoke(id) = subject {
-            records.extend(revoked(db, keys, id)?);
-        } else {
-            records.extend(present(db, keys, subject)?);
+        match (subject, read.remove(&subject)) {
+            (Subject::MassRevoke(id), _) => records.extend(revoked(db, keys, id)?),
+            (_, Some(found)) => records.extend(believed(subject, found)?),
+            (_, None) => records.extend(present(db, keys, subject)?),
         }
     }
     Ok(Some((head, records)))
 }
 
-/// What is true of a thing now. A row that fails its seal is told as broken: nothing about it may be believed.
-fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Option<Record>, Fault> {
-    let record = match subject {
+/// What was found of the thing that it is about.
+type Found = Result<Option<Record>, Fault>;
+
+/// Reads what is true of many things of one kind, which there are many of after one commit, with few questions.
+fn together<R: Sealed>(
+    db: &Connection,
+    keys: &Keys,
+    ids: impl Iterator<Item = Id<R::Noun>>,
+    read: &mut HashMap<Subject, Found>,
+) -> Result<(), Fault> {
+    let ids: Vec<_> = ids.collect();
+    if ids.len() < 2 {
+        return Ok(());
+    }
+    row::find_some::<R>(db, keys, &ids, &mut |id, row| {
+        read.insert(R::subject(id), row.map(|row| row.record()));
+    })
+}
+
+/// What is true of a thing now.
+fn present(db: &Connection, keys: &Keys, subject: Subject) -> Found {
+    let found = match subject {
         Subject::Customer(id) => of::<customer::Row>(db, keys, id),
         Subject::User(id) => of::<user::Row>(db, keys, id),
         Subject::Service(id) => of::<service::Row>(db, keys, id),
@@ -178,7 +208,12 @@ fn present(db: &Connection, keys: &Keys, subject: Subject) -> Result<Option<Reco
         Subject::Policy(id) => of::<policy::Row>(db, keys, id),
         Subject::MassRevoke(_) | Subject::None => return Ok(Some(Record::Broken(Subject::None))),
     };
-    match record {
+    believed(subject, found)
+}
+
+/// What is told of what was found. A row that fails its seal is told as broken: nothing about it may be believed.
+fn believed(subject: Subject, found: Found) -> Found {
+    match found {
         Err(Fault::Tampered { .. } | Fault::Missing { .. }) => {
             tracing::error!(
                 ?subject,
@@ -200,7 +235,7 @@ fn revoked(db: &Connection, keys: &Keys, id: MassRevokeId) -> Result<Vec<Record>
     }
 }
 
-fn of<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Result<Option<Record>, Fault> {
+fn of<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Found {
     row::find::<R>(db, keys, id).map(|row| row.record())
 }
 

@@ -153,13 +153,12 @@ impl Authority {
         permit.proves(Action::INVITATION_READ)?;
         let customer = permit.customer();
         self.read(move |db, keys| {
-            let mut select = db.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM invitations WHERE customer_id = $1 AND state = 'sent' ORDER BY created_at, id"
-            ))?;
+            let which = "WHERE customer_id = $1 AND state = 'sent' ORDER BY created_at, id";
+            let mut select = db.prepare_cached(&row::select::<Row>(which))?;
             let mut rows = select.query([customer.to_bytes()])?;
             let mut invitations = Vec::new();
             while let Some(row) = rows.next()? {
-                invitations.push(row::believe(db, Row::read(row, keys)?)?);
+                invitations.push(row::believe(row, keys)?);
             }
             Ok(invitations)
         })
@@ -269,10 +268,10 @@ fn find_by_code(db: &Connection, keys: &Keys, digest: Digest, now: Timestamp) ->
         let why = "This invitation was used, taken back, is too old, or its link was not copied whole; ask for a new one";
         Fault::invalid("link_invalid", why)
     };
-    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM invitations WHERE code = $1"))?;
+    let mut select = db.prepare_cached(&row::select::<Row>("WHERE code = $1"))?;
     let mut rows = select.query([digest.bytes()])?;
     let found = rows.next()?.ok_or_else(invalid)?;
-    let row = row::believe(db, Row::read(found, keys)?)?;
+    let row: Row = row::believe(found, keys)?;
     let customer = row::find::<customer::Row>(db, keys, row.customer)?;
     let stands = row.state == InvitationState::Sent && now < row.expires_at;
     if stands && customer.state == CustomerState::Active { Ok(row) } else { Err(invalid()) }

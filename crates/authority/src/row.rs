@@ -1,13 +1,12 @@
 //! Sealed rows: what customers, people, services and tokens have in common in the database (DESIGN §4).
 
 use crate::{
-    db::{self, Connection, NONE, Row as SqlRow},
-    event,
+    db::{self, Connection, NONE, Row as SqlRow, Value},
     fault::Fault,
     keys::{Keys, Seal},
 };
 use keygate_model::{
-    Position, Record, Subject,
+    Position, Record, Subject, Timestamp,
     id::{Id, Noun},
 };
 
@@ -31,9 +30,13 @@ pub(crate) trait Sealed: Sized {
     fn seal(&self, keys: &Keys) -> Seal;
     /// How events name the row with this id.
     fn subject(id: Id<Self::Noun>) -> Subject;
-    /// What is true of it once everything is heeded that was committed about it, also what its row does not say yet.
-    fn settled(self, _db: &Connection) -> Result<Self, Fault> {
-        Ok(self)
+    /// What was committed about a row of the table `t` that the row does not say yet, in SQL: when, or NULL.
+    fn unsaid(_t: &str) -> String {
+        "NULL".to_owned()
+    }
+    /// What is true of it once that is heeded too.
+    fn settled(self, _unsaid: Option<Timestamp>) -> Self {
+        self
     }
     /// What gates need to know of it, if anything.
     fn record(&self) -> Option<Record>;
@@ -41,17 +44,100 @@ pub(crate) trait Sealed: Sized {
 
 /// The row with this id.
 pub(crate) fn find<R: Sealed>(db: &Connection, keys: &Keys, id: Id<R::Noun>) -> Result<R, Fault> {
-    let mut select = db.prepare_cached(&format!("SELECT {} FROM {} WHERE id = $1", R::COLUMNS, R::TABLE))?;
+    let mut select = db.prepare_cached(&select::<R>("WHERE id = $1"))?;
     let mut rows = select.query([id.to_bytes()])?;
-    let row = rows.next()?.ok_or_else(|| Fault::missing(id))?;
-    let Ok(read) = R::read(row, keys) else { return Err(Fault::tampered(id)) };
-    believe(db, read)
+    believe(rows.next()?.ok_or_else(|| Fault::missing(id))?, keys)
 }
 
+/// How many rows are asked for with one question at most.
+const TOGETHER: usize = 32;
+
+/// Calls `see` with each row that there is among those with these ids.
+pub(crate) fn find_some<R: Sealed>(
+    db: &Connection,
+    keys: &Keys,
+    ids: &[Id<R::Noun>],
+    see: &mut dyn FnMut(Id<R::Noun>, Result<R, Fault>),
+) -> Result<(), Fault> {
+    let places: Vec<_> = (1..=TOGETHER).map(|place| format!("${place}")).collect();
+    let sql = select::<R>(&format!("WHERE id IN ({})", places.join(", ")));
+    for ids in ids.chunks(TOGETHER) {
+        let mut select = db.prepare_cached(&sql)?;
+        // One statement for any number of them, which is made ready once: the first is asked for again and again.
+        let asked: [_; TOGETHER] = std::array::from_fn(|place| ids.get(place).unwrap_or(&ids[0]).to_bytes());
+        let mut rows = select.query(asked)?;
+        while let Some(row) = rows.next()? {
+            see(Id::from_bytes(row.get(0)?), believe(row, keys));
+        }
+    }
+    Ok(())
+}
+
+/// The id of a row.
+type IdOf<R> = Id<<R as Sealed>::Noun>;
+
+/// What is found of three.
+type Three<A, B, C> = (Result<A, Fault>, Result<B, Fault>, Result<C, Fault>);
+
+/// Three rows with one question, each as [`find`] finds it.
+pub(crate) fn find_three<A: Sealed, B: Sealed, C: Sealed>(
+    db: &Connection,
+    keys: &Keys,
+    (a, b, c): (IdOf<A>, IdOf<B>, IdOf<C>),
+) -> Result<Three<A, B, C>, Fault> {
+    fn there<R: Sealed>(row: SqlRow<'_>, keys: &Keys, id: Id<R::Noun>) -> Result<R, Fault> {
+        if row.get_ref(0)? == Value::Null { Err(Fault::missing(id)) } else { believe(row, keys) }
+    }
+    let mut select = db.prepare_cached(&format!(
+        "SELECT {}, {}, {} FROM (SELECT 1) o LEFT JOIN {} a ON a.id = $1 LEFT JOIN {} b ON b.id = $2
+         LEFT JOIN {} c ON c.id = $3",
+        asked::<A>("a"),
+        asked::<B>("b"),
+        asked::<C>("c"),
+        A::TABLE,
+        B::TABLE,
+        C::TABLE
+    ))?;
+    let mut rows = select.query([a.to_bytes(), b.to_bytes(), c.to_bytes()])?;
+    let first = rows.next()?.ok_or(db::Error::Unreadable)?;
+    let second = first.after(own_columns::<A>() + BESIDE);
+    let third = second.after(own_columns::<B>() + BESIDE);
+    Ok((there(first, keys, a), there(second, keys, b), there(third, keys, c)))
+}
+
+/// A statement that selects what [`believe`] takes: the rows that `which` finds in the table `t`.
+pub(crate) fn select<R: Sealed>(which: &str) -> String {
+    format!("SELECT {} FROM {} t {which}", asked::<R>("t"), R::TABLE)
+}
+
+/// What is asked of a row of the table `t`: its columns, the last event about it, and what it does not say yet. One
+/// question, because a server is far.
+fn asked<R: Sealed>(t: &str) -> String {
+    let own: Vec<_> = R::COLUMNS.split(", ").map(|column| format!("{t}.{column}")).collect();
+    let (own, kind, unsaid) = (own.join(", "), <R::Noun as Noun>::NAME, R::unsaid(t));
+    format!(
+        "{own}, (SELECT max(e.position) FROM events e WHERE e.subject_kind = '{kind}' AND e.subject_id = {t}.id)
+         AS last_event, {unsaid} AS unsaid"
+    )
+}
+
+/// How many columns a row has itself.
+fn own_columns<R: Sealed>() -> usize {
+    R::COLUMNS.split(", ").count()
+}
+
+/// How many [`asked`] adds to them.
+const BESIDE: usize = 2;
+
 /// A row that was read: believed if its seal is right and it is the one that the last event about it left.
-pub(crate) fn believe<R: Sealed>(db: &Connection, (row, sealed): (R, bool)) -> Result<R, Fault> {
-    let last = event::last_about(db, R::subject(row.id()))?;
-    if sealed && last == Some(row.position()) { row.settled(db) } else { Err(Fault::tampered(row.id())) }
+pub(crate) fn believe<R: Sealed>(row: SqlRow<'_>, keys: &Keys) -> Result<R, Fault> {
+    let beside = row.after(own_columns::<R>());
+    let last: Option<i64> = beside.get(0)?;
+    let unsaid = beside.get::<Option<i64>>(1)?.map(Timestamp::from_micros);
+    match R::read(row, keys) {
+        Ok((read, true)) if last.map(Position) == Some(read.position()) => Ok(read.settled(unsaid)),
+        _ => Err(Fault::tampered(Id::<R::Noun>::from_bytes(row.get(0).unwrap_or([0; 16])))),
+    }
 }
 
 /// What a walk finds of a row: it and the seal that it carries, if it is believed.

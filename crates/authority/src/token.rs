@@ -210,13 +210,24 @@ impl Row {
     fn save(&self, write: &mut Write<'_>) -> Result<(), Fault> {
         let seal = self.seal(write.keys()).finish();
         write.reseal("tokens", self.id.to_bytes(), &seal)?;
-        let mut upsert = write.db().prepare_cached(&format!(
+        let or = "ON CONFLICT (id) DO UPDATE SET user_id = $4, role = $5, creator_id = $6, services = $12,
+             sudo_until = $15, updated_at = $17, revoked_at = $18, position = $19, mac = $20";
+        self.insert(write, &seal, or)
+    }
+
+    /// Saves a new one, and never over another.
+    fn save_new(&self, write: &mut Write<'_>) -> Result<(), Fault> {
+        let seal = self.seal(write.keys()).finish();
+        write.seal_new(&seal);
+        self.insert(write, &seal, "")
+    }
+
+    fn insert(&self, write: &Write<'_>, seal: &[u8; 32], or: &str) -> Result<(), Fault> {
+        let mut insert = write.db().prepare_cached(&format!(
             "INSERT INTO tokens ({COLUMNS})
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
-             ON CONFLICT (id) DO UPDATE SET user_id = $4, role = $5, creator_id = $6, services = $12, sudo_until = $15,
-             updated_at = $17, revoked_at = $18, position = $19, mac = $20"
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) {or}"
         ))?;
-        upsert.execute(params![
+        insert.execute(params![
             self.id.to_bytes(),
             self.digest.bytes(),
             self.customer.to_bytes(),
@@ -317,11 +328,13 @@ impl Sealed for Row {
         Subject::Token(id)
     }
 
-    fn settled(mut self, db: &Connection) -> Result<Self, Fault> {
-        if self.revoked_at.is_none() {
-            self.revoked_at = mass_revoke::over(db, self.id)?;
-        }
-        Ok(self)
+    fn unsaid(t: &str) -> String {
+        mass_revoke::over(t)
+    }
+
+    fn settled(mut self, unsaid: Option<Timestamp>) -> Self {
+        self.revoked_at = self.revoked_at.or(unsaid);
+        self
     }
 
     fn record(&self) -> Option<Record> {

@@ -339,21 +339,19 @@ pub(crate) fn find_in(db: &Connection, keys: &Keys, customer: CustomerId, id: Us
 }
 
 pub(crate) fn find_by_login(db: &Connection, keys: &Keys, login: &Login) -> Result<Option<Row>, Fault> {
-    let mut select =
-        db.prepare_cached(&format!("SELECT {COLUMNS} FROM users WHERE login = $1 AND state <> 'deleted'"))?;
+    let mut select = db.prepare_cached(&row::select::<Row>("WHERE login = $1 AND state <> 'deleted'"))?;
     let mut rows = select.query([login.as_str()])?;
-    rows.next()?.map(|row| row::believe(db, Row::read(row, keys)?)).transpose()
+    rows.next()?.map(|row| row::believe(row, keys)).transpose()
 }
 
 /// Everybody in a customer who is not gone, the oldest first.
 pub(crate) fn of_customer(db: &Connection, keys: &Keys, customer: CustomerId) -> Result<Vec<Row>, Fault> {
-    let mut select = db.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM users WHERE customer_id = $1 AND state <> 'deleted' ORDER BY created_at, id"
-    ))?;
+    let which = "WHERE customer_id = $1 AND state <> 'deleted' ORDER BY created_at, id";
+    let mut select = db.prepare_cached(&row::select::<Row>(which))?;
     let mut rows = select.query([customer.to_bytes()])?;
     let mut people = Vec::new();
     while let Some(row) = rows.next()? {
-        people.push(row::believe(db, Row::read(row, keys)?)?);
+        people.push(row::believe(row, keys)?);
     }
     Ok(people)
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use keygate_model::{
-    Actor, Event, Position,
+    Actor, Event, Position, TokenId,
     enforce::{Nonce, Session},
 };
 use tokio::sync::oneshot;
@@ -31,6 +31,7 @@ use crate::{
     keys::Keys,
     mass_revoke::note::Cursor,
     origin::Origin,
+    token,
     usage::Mark,
     vitals::Vitals,
 };
@@ -68,6 +69,8 @@ pub(crate) struct Write<'t> {
     keys: &'t Keys,
     head: &'t mut Head,
     actor: Actor,
+    /// What the token that acts is called, once that is known.
+    called: Option<(TokenId, String)>,
     origin: &'t Origin,
     short: bool,
 }
@@ -101,13 +104,24 @@ impl Write<'_> {
         self.actor = actor;
     }
 
+    /// Says what a token is called whose row was read, and which may be the one that acts: events tell the name.
+    pub(crate) fn is_called(&mut self, token: TokenId, name: &str) {
+        self.called = Some((token, name.to_owned()));
+    }
+
     /// The position that the `nth` event of this change will get, counted from 0. The row that the event is about
     /// carries it.
     pub(crate) fn position_of(&self, nth: i64) -> Position {
         Position(self.head.position.0 + 1 + nth)
     }
 
-    /// Notes that a row of `table` will carry another seal than it does now. Every row that is saved is noted.
+    /// Notes the seal of a new row: of one that is inserted, and is an error where it was there already. Every row that is
+    /// saved is noted.
+    pub(crate) fn seal_new(&mut self, seal: &[u8; 32]) {
+        self.head.seals.add(seal);
+    }
+
+    /// Notes that a row of `table` that is there will carry another seal than it does now.
     pub(crate) fn reseal(&mut self, table: &str, id: [u8; 16], seal: &[u8; 32]) -> Result<(), Fault> {
         let mut select = self.db.prepare_cached(&format!("SELECT mac FROM {table} WHERE id = $1"))?;
         let mut rows = select.query([id])?;
@@ -130,7 +144,7 @@ impl Write<'_> {
     }
 
     /// The same, where not all of them are in the same house.
-    pub(crate) fn commit_by<T>(self, events: &[(Actor, Event)], value: T) -> Result<Committed<T>, Fault> {
+    pub(crate) fn commit_by<T>(mut self, events: &[(Actor, Event)], value: T) -> Result<Committed<T>, Fault> {
         if events.is_empty() {
             return Err(Fault::invalid("no_event", "a change must say what happened"));
         }
@@ -138,9 +152,23 @@ impl Write<'_> {
             return Err(Fault::Unavailable);
         }
         for (actor, event) in events {
-            self.head.append(self.db, self.keys, *actor, self.origin, event)?;
+            let name = self.name_of(*actor)?;
+            self.head.append(self.db, self.keys, (*actor, name), self.origin, event)?;
         }
         Ok(Committed(value))
+    }
+
+    /// The name of the token that acts, asked for once; of whoever else, none.
+    fn name_of(&mut self, actor: Actor) -> Result<String, Fault> {
+        let Actor::Token { token, .. } = actor else { return Ok(String::new()) };
+        match &self.called {
+            Some((known, name)) if *known == token => Ok(name.clone()),
+            _ => {
+                let name = token::name_of(self.db, token)?;
+                self.is_called(token, &name);
+                Ok(name)
+            }
+        }
     }
 
     /// Begins an epoch after so many of them, and tells how many that is now.
@@ -330,7 +358,7 @@ fn in_part<T>(
     let Desktop { db, keys, head, short } = desk;
     let before = *head;
     db.begin_part()?;
-    let done = verb(Write { db, keys, head: &mut *head, actor, origin, short });
+    let done = verb(Write { db, keys, head: &mut *head, actor, called: None, origin, short });
     let ended = db.end_part(done.is_ok());
     if done.is_err() || ended.is_err() {
         *head = before;

@@ -41,6 +41,8 @@ pub(crate) struct Connection {
     ready: RefCell<HashMap<String, Statement>>,
     cursors: Cell<u64>,
     busy: Cell<bool>,
+    /// Whether a part has ended for good that the server has not been told of yet.
+    ended: Cell<bool>,
     warnings: Warnings,
 }
 
@@ -89,6 +91,7 @@ impl Connection {
             ready: RefCell::default(),
             cursors: Cell::new(0),
             busy: Cell::new(false),
+            ended: Cell::new(false),
             warnings,
         })
     }
@@ -108,9 +111,11 @@ impl Connection {
     /// again.
     pub(super) fn begin(&self) -> Result<()> {
         let mut tries_left = 3;
+        self.ended.set(false);
         loop {
-            self.run("BEGIN")?;
-            let turn = self.run("SELECT one FROM turn FOR UPDATE");
+            // Where the turn does not come, the transaction has begun all the same.
+            self.busy.set(true);
+            let turn = self.run("BEGIN; SELECT one FROM turn FOR UPDATE");
             let Err(Error::Postgres(error)) = turn else { return turn };
             tries_left -= 1;
             if tries_left == 0 || !is_undone(&error) {
@@ -120,11 +125,25 @@ impl Connection {
         }
     }
 
+    /// Begins a part. That the one before has ended goes with it.
+    pub(super) fn begin_part(&self) -> Result<()> {
+        self.run(if self.ended.get() { "RELEASE part; SAVEPOINT part" } else { "SAVEPOINT part" })?;
+        self.ended.set(false);
+        Ok(())
+    }
+
+    /// Ends a part for good: the server hears of it with what follows, and nothing is committed unless it agrees.
+    pub(super) fn end_part(&self) -> Result<()> {
+        self.ended.set(true);
+        Ok(())
+    }
+
+    /// Commits. After an error there may be something left to roll back.
     pub(super) fn commit(&self) -> Result<()> {
         self.warnings().clear();
-        let committed = self.run("COMMIT");
+        // In a transaction that has failed, COMMIT alone would undo everything and call it a success; RELEASE is an error.
+        self.run(if self.ended.get() { "RELEASE part; COMMIT" } else { "COMMIT" })?;
         self.busy.set(false);
-        committed?;
         // Somebody ended the wait for the standby: it is committed here, and may be nowhere else.
         match self.warnings().pop() {
             Some(warning) => Err(Error::Warned(warning)),
@@ -286,10 +305,11 @@ impl<'r> FromSql<'r> for Value<'r> {
     }
 }
 
-/// Whether a server that said so has certainly done nothing: a conflict with another transaction, or a lock that did not
-/// come free (SQLSTATE classes 40 and 55).
+/// Whether a server that said so has certainly done nothing: a conflict with another transaction, a lock that did not come
+/// free (SQLSTATE classes 40 and 55), or a transaction that had failed before (25P02).
 pub(super) fn is_undone(error: &postgres::Error) -> bool {
-    error.code().is_some_and(|code| code.code().starts_with("40") || code.code().starts_with("55"))
+    let said = error.code().map_or("", |code| code.code());
+    said.starts_with("40") || said.starts_with("55") || said == "25P02"
 }
 
 /// An error with what the server said: the library's own words leave that out.

@@ -2,13 +2,8 @@
 
 use keygate_model::{Action, Actor, Permit, ServiceId, Services, authorization::Reach};
 
-use super::{COLUMNS, Row, asked_about, find_living};
-use crate::{
-    authority::Authority,
-    fault::Fault,
-    row::{self, Sealed as _},
-    token, user,
-};
+use super::{Row, asked_about, find_living};
+use crate::{authority::Authority, fault::Fault, row, token, user};
 
 impl Authority {
     /// The service that a permit is about.
@@ -41,13 +36,12 @@ impl Authority {
                 Reach::All => true,
                 Reach::Granted(grants) => grants.on(id).is_some(),
             };
-            let mut select = db.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM services WHERE customer_id = $1 AND deleted_at IS NULL ORDER BY created_at, id"
-            ))?;
+            let which = "WHERE customer_id = $1 AND deleted_at IS NULL ORDER BY created_at, id";
+            let mut select = db.prepare_cached(&row::select::<Row>(which))?;
             let mut rows = select.query([customer.to_bytes()])?;
             let mut services = Vec::new();
             while let Some(row) = rows.next()? {
-                let row = row::believe(db, Row::read(row, keys)?)?;
+                let row: Row = row::believe(row, keys)?;
                 if reach.contains(row.id) && reached(row.id) {
                     services.push(row);
                 }

@@ -7,7 +7,7 @@ use keygate_model::{
 
 use super::{
     Issued, Minted, Order, Row,
-    create::{Parent, SCOPE, acting, asking},
+    create::{Parent, SCOPE, asking, living},
 };
 use crate::{authority::Authority, customer, fault::Fault, origin::Origin, row, user, write::Write};
 
@@ -39,13 +39,13 @@ impl Authority {
         permit.proves_one_of(&[Action::AUTOMATION_TOKEN_CREATE, Action::AUTOMATION_TOKEN_MINT])?;
         let (permit, policy) = (*permit, self.policy_handle());
         self.change(permit.actor(), origin, move |mut write| {
-            let parent = maker(&policy, &write, &permit, &wanted.role)?;
+            let parent = maker(&policy, &mut write, &permit, &wanted.role)?;
             let AutomationOrder { mut order, tls_access, .. } = wanted;
             // What the one who asks may do in all is no default: the right to make tokens is given by naming it.
             order.scope.get_or_insert_with(|| SCOPE.to_owned());
             let mut row = order.fill(&policy, &write, &parent, &minted, 0)?;
             row.tls_access = tls_access;
-            row.save(&mut write)?;
+            row.save_new(&mut write)?;
             let event = Event::TokenCreate(row.told());
             write.commit(&event, Issued { row, secret: minted.secret })
         })
@@ -67,21 +67,23 @@ impl Authority {
 }
 
 /// Who asks for an automation token with this role, and their limits.
-fn maker(policy: &Policy, write: &Write<'_>, permit: &Permit, role: &str) -> Result<Parent, Fault> {
+fn maker(policy: &Policy, write: &mut Write<'_>, permit: &Permit, role: &str) -> Result<Parent, Fault> {
     let Actor::Token { token, customer, user } = permit.actor() else {
         return Err(Fault::Permit(keygate_model::permit::WrongPermit));
     };
-    let asking = asking(write, token)?;
-    let house = row::find::<customer::Row>(write.db(), write.keys(), customer)?;
-    let (creator, reach) = match user {
+    let (asking, house, creator, reach) = match user {
         Some(user) => {
-            let person = acting(write, customer, user)?;
+            let (asking, person, house) = asking(write, token, customer, user)?;
             still_may(policy, &house, &person.role, Action::AUTOMATION_TOKEN_CREATE)?;
-            (Some(user), person.reach())
+            (asking, house, Some(user), person.reach())
         }
         None => {
+            let asking = row::find::<Row>(write.db(), write.keys(), token)?;
+            let asking = living(write, asking)?;
+            let house = row::find::<customer::Row>(write.db(), write.keys(), customer)?;
             still_may(policy, &house, asking.role().unwrap_or_default(), Action::AUTOMATION_TOKEN_MINT)?;
-            (asking.creator, Reach::All)
+            let creator = asking.creator;
+            (asking, house, creator, Reach::All)
         }
     };
     let seen = policy.seen_by(Some(customer));

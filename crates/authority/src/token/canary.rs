@@ -58,7 +58,7 @@ impl Authority {
                 revoked_at: None,
                 position: write.position_of(events.len() as i64),
             };
-            row.save(&mut write)?;
+            row.save_new(&mut write)?;
             events.push(Event::TokenCreate(row.told()));
             write.commit_each(&events, id)
         })

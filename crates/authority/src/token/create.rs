@@ -107,11 +107,12 @@ impl Authority {
                     refuse(write, Some(*person), &login_event, LoginRefusal::OverQuota)
                 }
                 Judged::Proved(mut person, login_event) => {
-                    let parent = Parent::of_person(&write, &person, None)?;
+                    let house = row::find(write.db(), write.keys(), person.customer)?;
+                    let parent = Parent::of_person(&person, house, None);
                     let row = order.fill(&policy, &write, &parent, &minted, 1)?;
                     person.touch(&write, 0);
                     person.save(&mut write)?;
-                    row.save(&mut write)?;
+                    row.save_new(&mut write)?;
                     let events = [login_event, Event::TokenCreate(row.told())];
                     write.commit_each(&events, Ok(Issued { row, secret: minted.secret }))
                 }
@@ -140,12 +141,11 @@ impl Authority {
         };
         let policy = self.policy_handle();
         self.change(permit.actor(), origin, move |mut write| {
-            let asking = asking(&write, token)?;
-            let person = acting(&write, customer, user)?;
-            let mut parent = Parent::of_person(&write, &person, Some(asking))?;
+            let (asking, person, house) = asking(&mut write, token, customer, user)?;
+            let mut parent = Parent::of_person(&person, house, Some(asking));
             parent.second_factor = false;
             let row = order.fill(&policy, &write, &parent, &minted, 0)?;
-            row.save(&mut write)?;
+            row.save_new(&mut write)?;
             let event = Event::TokenCreate(row.told());
             write.commit(&event, Issued { row, secret: minted.secret })
         })
@@ -153,34 +153,42 @@ impl Authority {
     }
 }
 
-/// The token that asks, read in the writer: a revoke that came first is seen.
-pub(super) fn asking(write: &Write<'_>, token: TokenId) -> Result<Row, Fault> {
-    let row = row::find::<Row>(write.db(), write.keys(), token)?;
-    if row.revoked_at.is_none() { Ok(row) } else { Err(Fault::missing(token)) }
-}
-
-/// The person who asks, read in the writer: a lock that came first is seen. Who must change their password makes no token
-/// before.
-pub(super) fn acting(write: &Write<'_>, customer: CustomerId, user: UserId) -> Result<user::Row, Fault> {
-    let person = user::find_in(write.db(), write.keys(), customer, user)?;
-    if person.state != UserState::Active {
+/// Who asks: the token, the person behind it and their customer, read in the writer: a revoke or a lock that came first is
+/// seen. Who must change their password makes no token before.
+pub(super) fn asking(
+    write: &mut Write<'_>,
+    token: TokenId,
+    customer: CustomerId,
+    user: UserId,
+) -> Result<(Row, user::Row, customer::Row), Fault> {
+    let ids = (token, user, customer);
+    let (asking, person, house) =
+        row::find_three::<Row, user::Row, customer::Row>(write.db(), write.keys(), ids)?;
+    let (asking, person) = (living(write, asking?)?, person?);
+    if person.customer != customer || person.state != UserState::Active {
         return Err(Fault::missing(user));
     }
-    if person.must_change { Err(LoginRefusal::PasswordExpired.into()) } else { Ok(person) }
+    if person.must_change { Err(LoginRefusal::PasswordExpired.into()) } else { Ok((asking, person, house?)) }
+}
+
+/// The token that asks, if it was not revoked.
+pub(super) fn living(write: &mut Write<'_>, asking: Row) -> Result<Row, Fault> {
+    write.is_called(asking.id, &asking.name);
+    if asking.revoked_at.is_none() { Ok(asking) } else { Err(Fault::missing(asking.id)) }
 }
 
 impl Parent {
     /// A person, for a token of their own.
-    fn of_person(write: &Write<'_>, person: &user::Row, token: Option<Row>) -> Result<Self, Fault> {
-        Ok(Self {
-            customer: row::find(write.db(), write.keys(), person.customer)?,
+    fn of_person(person: &user::Row, house: customer::Row, token: Option<Row>) -> Self {
+        Self {
+            customer: house,
             owner: Owner::User(person.id),
             creator: Some(person.id),
             token,
             // The token follows what its person reaches, whatever that will be.
             reach: Reach::All,
             second_factor: person.has_factor(),
-        })
+        }
     }
 
     /// Whether there may be one more of such tokens.

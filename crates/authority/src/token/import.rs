@@ -101,7 +101,7 @@ impl Authority {
                         return Err(Fault::Taken { noun: "token", what: first.to_string() });
                     }
                     row.digest_is_free(&write)?;
-                    row.save(&mut write)?;
+                    row.save_new(&mut write)?;
                     Ok(Event::ApiKeyCreate(row.told()))
                 });
                 events.push(saved.map_err(|fault| of_number(nth + 1, fault))?);

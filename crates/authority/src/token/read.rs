@@ -2,15 +2,13 @@
 
 use keygate_model::{Action, Digest, Permit, Timestamp, TokenId, UserId, record::Owner};
 
-use super::{COLUMNS, NEVER, Row, Used, find_for};
+use super::{NEVER, Row, Used, find_for};
 use crate::{
     authority::Authority,
     db::{Connection, params},
     fault::Fault,
     keys::Keys,
-    mass_revoke,
-    row::{self, Sealed as _},
-    usage,
+    mass_revoke, row, usage,
     user::{self, acting_user},
 };
 
@@ -117,31 +115,31 @@ impl Authority {
     /// Storage faults.
     pub async fn tombstone(&self, digest: Digest) -> Result<Option<(TokenId, Timestamp)>, Fault> {
         self.read(move |db, _| {
-            let mut select = db.prepare_cached("SELECT id, revoked_at FROM tokens WHERE digest = $1")?;
+            let over = mass_revoke::over("t");
+            let sql = format!("SELECT id, revoked_at, {over} FROM tokens t WHERE digest = $1");
+            let mut select = db.prepare_cached(&sql)?;
             let mut rows = select.query([digest.bytes()])?;
             let Some(row) = rows.next()? else { return Ok(None) };
-            let (id, revoked_at) = (TokenId::from_bytes(row.get(0)?), row.get(1)?);
-            let revoked_at = match super::read_time(revoked_at) {
-                None => mass_revoke::over(db, id)?,
-                noted => noted,
-            };
-            Ok(revoked_at.map(|at| (id, at)))
+            let (id, noted) = (TokenId::from_bytes(row.get(0)?), super::read_time(row.get(1)?));
+            let over = row.get::<Option<i64>>(2)?.map(Timestamp::from_micros);
+            Ok(noted.or(over).map(|at| (id, at)))
         })
         .await
     }
 
     async fn list(&self, column: &'static str, id: [u8; 16]) -> Result<Vec<Used>, Fault> {
         self.read(move |db, keys| {
-            let mut select = db.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM tokens WHERE {column} = $1 AND revoked_at = {NEVER} ORDER BY created_at, id"
-            ))?;
+            let which = format!("WHERE {column} = $1 AND revoked_at = {NEVER} ORDER BY created_at, id");
+            let mut select = db.prepare_cached(&row::select::<Row>(&which))?;
             let mut rows = select.query([id])?;
             let mut tokens = Vec::new();
             while let Some(row) = rows.next()? {
-                match row::believe(db, Row::read(row, keys)?) {
+                match row::believe::<Row>(row, keys) {
                     Ok(row) if row.revoked_at.is_none() => tokens.push(row),
                     Ok(_) => {}
-                    Err(Fault::Tampered { noun, id }) => tracing::error!(noun, id, "a row fails its seal: not listed"),
+                    Err(Fault::Tampered { noun, id }) => {
+                        tracing::error!(noun, id, "a row fails its seal: not listed")
+                    }
                     Err(fault) => return Err(fault),
                 }
             }
@@ -154,8 +152,7 @@ impl Authority {
 
 /// The token with this digest, if there ever was one.
 pub(super) fn find_by_digest(db: &Connection, keys: &Keys, digest: Digest) -> Result<Option<Row>, Fault> {
-    let mut select = db.prepare_cached("SELECT id FROM tokens WHERE digest = $1")?;
+    let mut select = db.prepare_cached(&row::select::<Row>("WHERE digest = $1"))?;
     let mut rows = select.query([digest.bytes()])?;
-    let Some(found) = rows.next()? else { return Ok(None) };
-    row::find(db, keys, TokenId::from_bytes(found.get(0)?)).map(Some)
+    rows.next()?.map(|row| row::believe(row, keys)).transpose()
 }

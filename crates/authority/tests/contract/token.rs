@@ -1,5 +1,12 @@
-use keygate_authority::token::{Idempotency, Order};
-use keygate_model::{Action, Digest, Expiry, Position, Services, Subject, TokenId, record::Owner};
+use keygate_authority::{
+    Fault,
+    token::{Idempotency, Minted, Order},
+};
+use keygate_model::{
+    Action, Digest, Expiry, Position, Services, Subject, TokenId,
+    record::Owner,
+    token::{Brand, Kind},
+};
 
 use crate::house::{House, PASSWORD, at, attempt, noon, operator, permit, said, seconds_later};
 
@@ -201,4 +208,23 @@ async fn ones_own_permit_lists_nobody_elses_tokens() {
         let list = house.authority.tokens_of_user(&own, other).await;
         assert!(list.is_err() || list.is_ok_and(|list| list.is_empty()));
     }
+}
+
+/// Ids are drawn, so this is nobody's doing; but a new secret must not come into an old token's place by any accident.
+#[tokio::test]
+async fn a_new_token_never_takes_the_place_of_another() {
+    let house = House::new();
+    let ada = house.person("ada").await;
+    let token = house.token(&ada).await;
+    let seen = house.count().await;
+    let twice = Minted::new(&Brand::default(), Kind::User, token.id.to_bytes(), &[3; 32]);
+    let attempt = attempt("ada", PASSWORD, None);
+    let made = house
+        .authority
+        .create_token_by_password(&at(noon()), attempt, Order::default(), twice, |_| true)
+        .await;
+    assert!(matches!(made.err(), Some(Fault::Storage(_))));
+    assert_eq!(house.count().await, seen);
+    assert_eq!(said(house.order(&ada, Order::default()).await), "fine");
+    assert!(house.reopen().told.lives(token.id));
 }

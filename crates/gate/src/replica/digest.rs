@@ -76,12 +76,7 @@ impl Replica {
     }
 
     /// Adds people, and gives back a digest of each wanted owner by its place.
-    fn owner_digests(
-        &self,
-        desk: &Desk,
-        wanted: &impl Fn(CustomerId) -> bool,
-        sum: &mut Sum,
-    ) -> ByPlace {
+    fn owner_digests(&self, desk: &Desk, wanted: &impl Fn(CustomerId) -> bool, sum: &mut Sum) -> ByPlace {
         let (book, mut owners) = (self.book.load(), ByPlace::default());
         for (key, place) in &desk.owners {
             let Some(word) = self.owners.get(*place).map(|owner| owner.load()) else { continue };
