@@ -76,9 +76,14 @@ fn holds(t: &str, m: &str) -> String {
     format!("{m}.done = 0 AND {t}.revoked_at = {never} AND {t}.position < {m}.position AND {}", fits(t, m))
 }
 
-/// That no mass revoke has revoked a token whose row says that it is alive, in SQL: for whoever counts the living.
+/// That no mass revoke has revoked a token whose row says that it is alive, in SQL: for whoever counts the living. Whether
+/// there is any to be noted is asked once, and not for each of ten thousand tokens.
 pub(crate) fn spares(t: &str) -> String {
-    format!("NOT EXISTS (SELECT 1 FROM mass_revokes m WHERE {})", holds(t, "m"))
+    format!(
+        "(NOT EXISTS (SELECT 1 FROM mass_revokes WHERE done = 0)
+          OR NOT EXISTS (SELECT 1 FROM mass_revokes m WHERE {}))",
+        holds(t, "m")
+    )
 }
 
 /// When a mass revoke has revoked a token whose row does not say so yet, in SQL: NULL if none has.
