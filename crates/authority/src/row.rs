@@ -1,7 +1,7 @@
 //! Sealed rows: what customers, people, services and tokens have in common in the database (DESIGN §4).
 
 use crate::{
-    db::{self, Connection, NONE, Row as SqlRow, Value},
+    db::{self, Connection, NONE, Row as SqlRow, Value, params},
     fault::Fault,
     keys::{Keys, Seal},
 };
@@ -77,20 +77,22 @@ pub(crate) fn find_some<R: Sealed>(
 type IdOf<R> = Id<<R as Sealed>::Noun>;
 
 /// What is found of three.
-type Three<A, B, C> = (Result<A, Fault>, Result<B, Fault>, Result<C, Fault>);
+pub(crate) type Three<A, B, C> = (Result<A, Fault>, Result<B, Fault>, Result<C, Fault>);
 
-/// Three rows with one question, each as [`find`] finds it.
+/// Three rows with one question, each as [`find`] finds it, and a `number` that `count` selects, in which the ids are $1
+/// to $3 and `values` what follows.
 pub(crate) fn find_three<A: Sealed, B: Sealed, C: Sealed>(
     db: &Connection,
     keys: &Keys,
     (a, b, c): (IdOf<A>, IdOf<B>, IdOf<C>),
-) -> Result<Three<A, B, C>, Fault> {
+    (count, values): (&str, [i64; 2]),
+) -> Result<(Three<A, B, C>, i64), Fault> {
     fn there<R: Sealed>(row: SqlRow<'_>, keys: &Keys, id: Id<R::Noun>) -> Result<R, Fault> {
         if row.get_ref(0)? == Value::Null { Err(Fault::missing(id)) } else { believe(row, keys) }
     }
     let mut select = db.prepare_cached(&format!(
-        "SELECT {}, {}, {} FROM (SELECT 1) o LEFT JOIN {} a ON a.id = $1 LEFT JOIN {} b ON b.id = $2
-         LEFT JOIN {} c ON c.id = $3",
+        "SELECT {}, {}, {}, n.number FROM (SELECT 1) o LEFT JOIN {} a ON a.id = $1 LEFT JOIN {} b ON b.id = $2
+         LEFT JOIN {} c ON c.id = $3 CROSS JOIN ({count}) n",
         asked::<A>("a"),
         asked::<B>("b"),
         asked::<C>("c"),
@@ -98,11 +100,12 @@ pub(crate) fn find_three<A: Sealed, B: Sealed, C: Sealed>(
         B::TABLE,
         C::TABLE
     ))?;
-    let mut rows = select.query([a.to_bytes(), b.to_bytes(), c.to_bytes()])?;
+    let mut rows = select.query(params![a.to_bytes(), b.to_bytes(), c.to_bytes(), values[0], values[1]])?;
     let first = rows.next()?.ok_or(db::Error::Unreadable)?;
     let second = first.after(own_columns::<A>() + BESIDE);
     let third = second.after(own_columns::<B>() + BESIDE);
-    Ok((there(first, keys, a), there(second, keys, b), there(third, keys, c)))
+    let number = third.after(own_columns::<C>() + BESIDE).get(0)?;
+    Ok(((there(first, keys, a), there(second, keys, b), there(third, keys, c)), number))
 }
 
 /// A statement that selects what [`believe`] takes: the rows that `which` finds in the table `t`.

@@ -37,7 +37,6 @@ use columns::{NEVER, id_bytes, read_services, read_time, stored_services, stored
 pub(crate) use create::refuse;
 pub use create::{Idempotency, Order};
 pub use import::{Import, ImportOwner, ImportedSecret};
-use living::living_automation;
 pub(crate) use living::living_of;
 
 /// A token as it is kept. The secret is not.

@@ -7,7 +7,8 @@ use keygate_model::{
 
 use super::{
     Issued, Minted, Order, Row,
-    create::{Parent, SCOPE, asking, living},
+    create::{Parent, SCOPE, asking, is_living},
+    living::{Whose, living_automation},
 };
 use crate::{authority::Authority, customer, fault::Fault, origin::Origin, row, user, write::Write};
 
@@ -71,19 +72,19 @@ fn maker(policy: &Policy, write: &mut Write<'_>, permit: &Permit, role: &str) ->
     let Actor::Token { token, customer, user } = permit.actor() else {
         return Err(Fault::Permit(keygate_model::permit::WrongPermit));
     };
-    let (asking, house, creator, reach) = match user {
+    let (asking, house, living, creator, reach) = match user {
         Some(user) => {
-            let (asking, person, house) = asking(write, token, customer, user)?;
+            let (asking, person, house, living) = asking(write, token, (customer, user), Whose::Machines)?;
             still_may(policy, &house, &person.role, Action::AUTOMATION_TOKEN_CREATE)?;
-            (asking, house, Some(user), person.reach())
+            (asking, house, living, Some(user), person.reach())
         }
         None => {
             let asking = row::find::<Row>(write.db(), write.keys(), token)?;
-            let asking = living(write, asking)?;
+            let asking = is_living(write, asking)?;
             let house = row::find::<customer::Row>(write.db(), write.keys(), customer)?;
             still_may(policy, &house, asking.role().unwrap_or_default(), Action::AUTOMATION_TOKEN_MINT)?;
-            let creator = asking.creator;
-            (asking, house, creator, Reach::All)
+            let (living, creator) = (living_automation(write, customer)?, asking.creator);
+            (asking, house, living, creator, Reach::All)
         }
     };
     let seen = policy.seen_by(Some(customer));
@@ -95,6 +96,7 @@ fn maker(policy: &Policy, write: &mut Write<'_>, permit: &Permit, role: &str) ->
     user::may_give(policy, write, permit, role)?;
     Ok(Parent {
         customer: house,
+        living,
         owner: Owner::Customer { role: role.to_owned() },
         creator,
         token: Some(asking),

@@ -9,7 +9,10 @@ use keygate_model::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Issued, Minted, Row, living_automation, living_of};
+use super::{
+    Issued, Minted, Row,
+    living::{Whose, living_of, values},
+};
 use crate::{
     authority::Authority,
     customer,
@@ -69,6 +72,8 @@ impl Idempotency {
 /// Who a new token is for, and the limits of who asks for it.
 pub(super) struct Parent {
     pub(super) customer: customer::Row,
+    /// How many tokens are alive of those of which the new one will be.
+    pub(super) living: i64,
     /// Bound to whom the new token will be.
     pub(super) owner: Owner,
     /// The person who asks, or who made the token that asks.
@@ -108,7 +113,8 @@ impl Authority {
                 }
                 Judged::Proved(mut person, login_event) => {
                     let house = row::find(write.db(), write.keys(), person.customer)?;
-                    let parent = Parent::of_person(&person, house, None);
+                    let living = living_of(&write, person.id)?;
+                    let parent = Parent::of_person(&person, house, None, living);
                     let row = order.fill(&policy, &write, &parent, &minted, 1)?;
                     person.touch(&write, 0);
                     person.save(&mut write)?;
@@ -141,8 +147,9 @@ impl Authority {
         };
         let policy = self.policy_handle();
         self.change(permit.actor(), origin, move |mut write| {
-            let (asking, person, house) = asking(&mut write, token, customer, user)?;
-            let mut parent = Parent::of_person(&person, house, Some(asking));
+            let whose = (customer, user);
+            let (asking, person, house, living) = asking(&mut write, token, whose, Whose::Person)?;
+            let mut parent = Parent::of_person(&person, house, Some(asking), living);
             parent.second_factor = false;
             let row = order.fill(&policy, &write, &parent, &minted, 0)?;
             row.save_new(&mut write)?;
@@ -154,34 +161,40 @@ impl Authority {
 }
 
 /// Who asks: the token, the person behind it and their customer, read in the writer: a revoke or a lock that came first is
-/// seen. Who must change their password makes no token before.
+/// seen. Who must change their password makes no token before. And how many tokens are alive of those of which one more
+/// is wanted.
 pub(super) fn asking(
     write: &mut Write<'_>,
     token: TokenId,
-    customer: CustomerId,
-    user: UserId,
-) -> Result<(Row, user::Row, customer::Row), Fault> {
-    let ids = (token, user, customer);
-    let (asking, person, house) =
-        row::find_three::<Row, user::Row, customer::Row>(write.db(), write.keys(), ids)?;
-    let (asking, person) = (living(write, asking?)?, person?);
+    (customer, user): (CustomerId, UserId),
+    whose: Whose,
+) -> Result<(Row, user::Row, customer::Row, i64), Fault> {
+    let (ids, count) = ((token, user, customer), whose.counted());
+    let counted = (count.as_str(), values(write));
+    let (found, living) = row::find_three(write.db(), write.keys(), ids, counted)?;
+    let (asking, person, house): row::Three<Row, user::Row, customer::Row> = found;
+    let (asking, person) = (is_living(write, asking?)?, person?);
     if person.customer != customer || person.state != UserState::Active {
         return Err(Fault::missing(user));
     }
-    if person.must_change { Err(LoginRefusal::PasswordExpired.into()) } else { Ok((asking, person, house?)) }
+    if person.must_change {
+        return Err(LoginRefusal::PasswordExpired.into());
+    }
+    Ok((asking, person, house?, living))
 }
 
 /// The token that asks, if it was not revoked.
-pub(super) fn living(write: &mut Write<'_>, asking: Row) -> Result<Row, Fault> {
+pub(super) fn is_living(write: &mut Write<'_>, asking: Row) -> Result<Row, Fault> {
     write.is_called(asking.id, &asking.name);
     if asking.revoked_at.is_none() { Ok(asking) } else { Err(Fault::missing(asking.id)) }
 }
 
 impl Parent {
     /// A person, for a token of their own.
-    fn of_person(person: &user::Row, house: customer::Row, token: Option<Row>) -> Self {
+    fn of_person(person: &user::Row, house: customer::Row, token: Option<Row>, living: i64) -> Self {
         Self {
             customer: house,
+            living,
             owner: Owner::User(person.id),
             creator: Some(person.id),
             token,
@@ -192,10 +205,11 @@ impl Parent {
     }
 
     /// Whether there may be one more of such tokens.
-    fn has_room(&self, write: &Write<'_>) -> Result<(), Fault> {
-        let (living, most) = match self.owner {
-            Owner::User(user) => (living_of(write, user)?, LIVING_MAX),
-            Owner::Customer { .. } => (living_automation(write, self.customer.id)?, AUTOMATION_LIVING_MAX),
+    fn has_room(&self) -> Result<(), Fault> {
+        let living = self.living;
+        let most = match self.owner {
+            Owner::User(_) => LIVING_MAX,
+            Owner::Customer { .. } => AUTOMATION_LIVING_MAX,
         };
         if living < most {
             return Ok(());
@@ -253,7 +267,7 @@ impl Order {
         if let Some(idempotency) = &self.idempotency {
             remember(write, parent.asks(), idempotency, minted)?;
         }
-        parent.has_room(write)?;
+        parent.has_room()?;
         let now = write.origin().now;
         let ceiling = parent.token.as_ref();
         let row = Row {

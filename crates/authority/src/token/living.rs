@@ -7,27 +7,50 @@ use crate::{db::params, fault::Fault, mass_revoke, write::Write};
 
 /// How many living tokens a person has: revoked and expired ones do not count (CONTRACT §1).
 pub(crate) fn living_of(write: &Write<'_>, user: UserId) -> Result<i64, Fault> {
-    living(write, OF_PERSON, user.to_bytes())
+    living(write, "user_id = $1", user.to_bytes())
 }
 
 /// How many living automation tokens a customer has.
 pub(super) fn living_automation(write: &Write<'_>, customer: CustomerId) -> Result<i64, Fault> {
-    living(write, OF_MACHINES, customer.to_bytes())
+    living(write, "customer_id = $1 AND user_id IS NULL", customer.to_bytes())
 }
-
-const OF_PERSON: &str = "user_id = $1";
-const OF_MACHINES: &str = "customer_id = $1 AND user_id IS NULL";
 
 fn living(write: &Write<'_>, whose: &str, id: [u8; 16]) -> Result<i64, Fault> {
-    let mut select = write.db().prepare_cached(&counts(whose))?;
-    let living = params![id, NEVER, write.origin().now.micros()];
-    Ok(select.query_row(living, |row| row.get(0))?)
+    let [never, now] = values(write);
+    let mut select = write.db().prepare_cached(&counts(whose, ["$2", "$3"]))?;
+    Ok(select.query_row(params![id, never, now], |row| row.get(0))?)
 }
 
-fn counts(whose: &str) -> String {
+/// Whose living tokens are counted with whoever asks for one more: a part of [`crate::row::find_three`], of a token, a
+/// person and a customer.
+#[derive(Clone, Copy)]
+pub(super) enum Whose {
+    /// The person's.
+    Person,
+    /// The automation tokens of the customer.
+    Machines,
+}
+
+impl Whose {
+    /// The statement.
+    pub(super) fn counted(self) -> String {
+        let whose = match self {
+            Self::Person => "user_id = $2",
+            Self::Machines => "customer_id = $3 AND user_id IS NULL",
+        };
+        counts(whose, ["$4", "$5"])
+    }
+}
+
+/// What the statement takes beside whose they are.
+pub(super) fn values(write: &Write<'_>) -> [i64; 2] {
+    [NEVER, write.origin().now.micros()]
+}
+
+fn counts(whose: &str, [never, now]: [&str; 2]) -> String {
     let spares = mass_revoke::spares("t");
     format!(
-        "SELECT count(*) FROM tokens t WHERE {whose} AND revoked_at = $2 AND expires_at > $3 AND {spares}"
+        "SELECT count(*) AS number FROM tokens t WHERE {whose} AND revoked_at = {never} AND expires_at > {now} AND {spares}"
     )
 }
 
@@ -43,16 +66,17 @@ mod tests {
         std::fs::create_dir(&folder).unwrap();
         let db = db::open_writer(&Db::from(&folder.join("keygate.db")), Sync::Full).unwrap();
         assert!(matches!(db, Connection::Sqlite(_)));
-        let plan = |whose: &str| {
-            let sql = format!("EXPLAIN QUERY PLAN {}", counts(whose));
-            let sql = sql.replace("$1", "x'00'").replace("$2", "1").replace("$3", "1");
+        let plan = |whose: Whose| {
+            let sql = format!("EXPLAIN QUERY PLAN {}", whose.counted());
+            let sql = ["$2", "$3"].iter().fold(sql, |sql, id| sql.replace(id, "x'00'"));
+            let sql = ["$4", "$5"].iter().fold(sql, |sql, time| sql.replace(time, "1"));
             let mut explain = db.prepare_cached(&sql).unwrap();
             let mut rows = explain.query(NONE).unwrap();
             rows.next().unwrap().unwrap().get::<String>(3).unwrap()
         };
         let by = |index: &str, whose: &str| format!("{index} ({whose}=? AND revoked_at=? AND expires_at>?)");
-        assert!(plan(OF_PERSON).ends_with(&by("tokens_by_user", "user_id")), "{}", plan(OF_PERSON));
-        let machines = plan(OF_MACHINES);
+        assert!(plan(Whose::Person).ends_with(&by("tokens_by_user", "user_id")), "{}", plan(Whose::Person));
+        let machines = plan(Whose::Machines);
         assert!(machines.ends_with(&by("tokens_of_machines", "customer_id")), "{machines}");
         drop(db);
         std::fs::remove_dir_all(folder).unwrap();
