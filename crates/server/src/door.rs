@@ -60,6 +60,7 @@ pub(crate) async fn stand(State(app): State<Arc<App>>, request: Request, next: N
         (Ok(caller), Ok(body)) => {
             parts.extensions.insert(origin.clone());
             if let Some(caller) = caller {
+                let caller = caller.on(parts.extensions.get());
                 parts.extensions.insert(caller);
             }
             next.run(Request::from_parts(parts, Body::from(body))).await
@@ -157,10 +158,7 @@ async fn admit(
     app.metrics.decided(Protocol::Api, &verdict);
     *left = count(app, access, &digest, &verdict, origin.now)?;
     match verdict {
-        Verdict::Allow(permit) => {
-            let caller = Caller::new(permit, digest, origin.clone(), client);
-            Ok(Some(caller.on(parts.extensions.get())))
-        }
+        Verdict::Allow(permit) => Ok(Some(Caller::new(permit, digest, origin.clone(), client))),
         Verdict::Deny(Deny::Unknown) => Err(explain(app, digest, origin).await),
         Verdict::Deny(Deny::OwnerDisabled) => {
             app.stranded.note(digest, || origin.clone());
