@@ -26,6 +26,9 @@ const SAMPLES: u64 = 20;
 /// How often a decision is asked for.
 const PACE: Duration = Duration::from_millis(2);
 
+/// How often one of the tokens is looked at that are revoked. Whoever looks takes from the same two cores.
+const LOOK: Duration = Duration::from_millis(4);
+
 /// How long decisions are measured before, and how long it is watched what is noted afterwards.
 const BEFORE: Duration = Duration::from_secs(8);
 const NOTING: Duration = Duration::from_secs(20);
@@ -52,8 +55,9 @@ pub(super) fn measure(folder: &Path) -> anyhow::Result<Vec<Row>> {
     let (stop, kept) = (&AtomicBool::new(false), superuser.as_str());
     let (done, lasts, asked, each) = thread::scope(|scope| {
         let asking = places.map(|(_, place)| scope.spawn(move || keep_asking(place, kept, stop)));
-        thread::sleep(BEFORE);
+        // Before the revoke too: what is compared is asked beside the same load.
         let watching = places.map(|(_, place)| scope.spawn(move || last_accept(place)));
+        thread::sleep(BEFORE);
         let done = revoke_all(house.node.address, &superuser);
         let lasts = watching.map(|watch| watch.join());
         let each = noting(house.node.address);
@@ -139,7 +143,7 @@ fn last_accept(place: SocketAddr) -> anyhow::Result<Instant> {
         if refused == samples.len() {
             break;
         }
-        thread::sleep(Duration::from_micros(500));
+        thread::sleep(LOOK);
     }
     Ok(last)
 }

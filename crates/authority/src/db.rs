@@ -171,15 +171,6 @@ impl Connection {
     }
 
     /// Runs statements that take and tell nothing.
-    /// What stands behind the name of the table of tokens where all of it is read: SQLite would walk an index that spares it
-    /// a few rows, and look all others up one by one. (`NOT INDEXED` means nothing to it for a table WITHOUT ROWID.)
-    pub(crate) fn as_a_whole(&self) -> &'static str {
-        match self {
-            Self::Sqlite(_) => "INDEXED BY sqlite_autoindex_tokens_1",
-            Self::Postgres(_) => "",
-        }
-    }
-
     pub(crate) fn run(&self, sql: &str) -> Result<()> {
         match self {
             Self::Sqlite(db) => Ok(db.execute_batch(sql)?),

@@ -294,3 +294,30 @@ async fn nobody_reaches_another_customer() {
     let kinds: Vec<_> = by_her.map(|event| event.kind.as_str()).collect();
     assert_eq!(kinds, ["token.mass_revoke", "token.destroy", "token.mass_revoke_noted"]);
 }
+
+/// Also those whose rows do not say yet that they are revoked: where nobody tells gates, nobody notes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_revoked_at_once_makes_room_for_others() {
+    let house = House::new();
+    let ada = house.person("ada").await;
+    let root = house.token(&ada).await;
+    for _ in 1..100 {
+        house.child(&root, Order::default()).await.unwrap();
+    }
+    assert_eq!(said(house.child(&root, Order::default()).await), "token_limit_reached");
+    let ground = std::sync::Arc::clone(&house.ground);
+    drop(house);
+    let authority = Authority::open_silently(ground.settings()).unwrap();
+    let owner = Criteria { owner: Some(ada.id), ..Criteria::default() };
+    let targets = Targets::new(Whose::Customer(ada.customer), owner, false).unwrap().sparing(root.id);
+    let (origin, id) = (at(seconds_later(60)), ground.draw());
+    let done = authority.mass_revoke(&operator(ada.customer), &origin, id, targets).await.unwrap();
+    assert_eq!(done.tokens, 99);
+    for _ in 1..100 {
+        let permit = permit(&root, Action::TOKEN_CREATE, None);
+        authority.create_token(&permit, &origin, Order::default(), ground.mint()).await.unwrap();
+    }
+    let permit = permit(&root, Action::TOKEN_CREATE, None);
+    let more = authority.create_token(&permit, &origin, Order::default(), ground.mint()).await;
+    assert_eq!(said(more), "token_limit_reached");
+}

@@ -29,7 +29,7 @@ fn a_gate_that_stood_still_knows_that_it_did() {
     for seconds in pauses() {
         let pair = Pair::new(at, &sudo);
         let traffic = Traffic::start(gate.way, &pair, || None);
-        gate.peer.signal("STOP");
+        gate.peer.stand_still();
         let stopped = moment();
         let waiting = questions(gate.way, &pair.doomed);
         let (revoked, status) = pair.revoke(at, &sudo, "enforced, wait=9");
@@ -68,7 +68,7 @@ fn a_node_that_stood_still_knows_that_it_did() {
         let pair = Pair::new(places[1], &sudo);
         let ways = [nodes[0].way, gate.way];
         let traffics = ways.map(|way| Traffic::start(way, &pair, || None));
-        nodes[0].peer.signal("STOP");
+        nodes[0].peer.stand_still();
         let stopped = moment();
         let waiting = questions(nodes[0].way, &pair.doomed);
         let (revoked, status) = pair.revoke(places[1], &sudo, "enforced, wait=9");

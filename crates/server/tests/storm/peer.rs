@@ -58,6 +58,19 @@ impl Peer {
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
+
+    /// Stops it in its tracks. The signal is sent before the last of its threads has stopped: one may still answer.
+    pub(crate) fn stand_still(&self) {
+        self.signal("STOP");
+        wait_for("all threads to stand still", START_MAX, || {
+            let threads = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+            let stands = |thread: std::fs::DirEntry| {
+                let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+                stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+            };
+            threads.flatten().all(stands).then_some(())
+        });
+    }
 }
 
 impl Drop for Peer {
