@@ -115,7 +115,7 @@ impl Row {
             "INSERT INTO events ({COLUMNS}, hash)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
         ))?;
-        insert.execute(params![
+        Ok(insert.put(params![
             self.position.0,
             self.id.to_bytes(),
             self.at.micros(),
@@ -133,8 +133,7 @@ impl Row {
             self.description,
             self.metadata,
             hash,
-        ])?;
-        Ok(())
+        ])?)
     }
 
     /// Whether it notes in a row what gates have been told of by the event of a mass revoke, which stands before it.

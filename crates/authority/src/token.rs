@@ -226,7 +226,7 @@ impl Row {
             "INSERT INTO tokens ({COLUMNS})
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) {or}"
         ))?;
-        insert.execute(params![
+        Ok(insert.put(params![
             self.id.to_bytes(),
             self.digest.bytes(),
             self.customer.to_bytes(),
@@ -247,8 +247,7 @@ impl Row {
             stored_time(self.revoked_at),
             self.position.0,
             seal,
-        ])?;
-        Ok(())
+        ])?)
     }
 }
 

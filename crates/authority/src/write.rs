@@ -182,6 +182,11 @@ impl Write<'_> {
         self.head.unnoted += 1;
     }
 
+    /// Whether all rows say what mass revokes have done.
+    pub(crate) fn all_noted(&self) -> bool {
+        self.head.unnoted == 0
+    }
+
     /// Notes in the head that all rows say what a mass revoke has done.
     pub(crate) fn ends_mass_revoke(&mut self) {
         self.head.unnoted -= 1;

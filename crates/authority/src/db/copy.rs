@@ -1,10 +1,7 @@
 //! Copying the record from a file to a server, with a proof that both hold the same.
 
-use postgres::{
-    binary_copy::BinaryCopyInWriter,
-    types::{ToSql, Type},
-};
 use sha2::{Digest as _, Sha256};
+use tokio_postgres::types::Type;
 
 use super::{Address, Connection, Db, Error, NONE, TABLES, Value, open_reader, postgres as server};
 use crate::fault::Fault;
@@ -97,8 +94,7 @@ fn copy_table(
         while let Some(row) = rows.next()? {
             let values = (0..kinds.len()).map(|at| row.get_ref(at)).collect::<Result<Vec<_>, _>>()?;
             values.iter().for_each(|value| feed(&mut hasher, *value));
-            let bound: Vec<_> = values.iter().map(|value| value as &(dyn ToSql + Sync)).collect();
-            write.write(&bound).map_err(Error::from)?;
+            write.write(&values)?;
             done += 1;
             if done % 1000 == 0 || done == all {
                 progress(table, done, all);
@@ -149,7 +145,7 @@ impl Connection {
         &self,
         sql: &str,
         kinds: &[Type],
-        write: &mut dyn FnMut(&mut BinaryCopyInWriter<'_>) -> Result<(), Fault>,
+        write: &mut dyn FnMut(&mut server::Bulk<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         match self {
             Self::Sqlite(_) => Err(Error::Unreadable.into()),

@@ -6,25 +6,25 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    pin::Pin,
+    sync::Arc,
 };
 
-use postgres::{
-    Client, Statement,
-    binary_copy::BinaryCopyInWriter,
-    error::Severity,
-    fallible_iterator::FallibleIterator as _,
-    types::{FromSql, IsNull, ToSql, Type, private::BytesMut, to_sql_checked},
-};
+use tokio_postgres::{Statement, binary_copy::BinaryCopyInWriter, types::Type};
 
 use super::{Error, Result, Sync, Value};
 use crate::fault::Fault;
 
 mod address;
+mod line;
 mod schema;
+mod value;
 
 pub use address::Address;
 pub use schema::{Role, Schema};
+
+use line::Line;
+use value::{Kept, bound};
 
 /// How many statements a connection keeps ready.
 const STATEMENTS_MAX: usize = 128;
@@ -32,18 +32,15 @@ const STATEMENTS_MAX: usize = 128;
 /// How many rows of a walk are fetched at once.
 const FETCHED: usize = 4096;
 
-/// What the server has said by itself since the last look: warnings, one of which tells that a commit may not be safe.
-type Warnings = Arc<Mutex<Vec<String>>>;
-
 /// A connection.
 pub(crate) struct Connection {
-    client: RefCell<Client>,
+    line: Line,
     ready: RefCell<HashMap<String, Statement>>,
     cursors: Cell<u64>,
     busy: Cell<bool>,
-    /// Whether a part has ended for good that the server has not been told of yet.
+    /// Whether a part has begun, and whether one before it has ended for good, that the server has not been told of yet.
+    begun: Cell<bool>,
     ended: Cell<bool>,
-    warnings: Warnings,
 }
 
 impl Connection {
@@ -51,11 +48,16 @@ impl Connection {
     pub(super) fn open_writer(address: &Address, sync: Sync) -> Result<Self, Fault> {
         let db = Self::open(address)?;
         let level = if sync == Sync::Full { "on" } else { "off" };
+        // Every statement of the writer finds its rows by an index. Plans are made once, from what the server knows of its
+        // tables by then: of an empty one it knows that all of it is read soonest, and would read all of it for ever. (Where
+        // there is no index, that a whole table is read counts as so dear that compiling the statement would seem worth it.)
+        //
         // The lock is the only thing that is waited for with a limit: a commit is never broken off. A node that stands still
         // in the middle of a change keeps the others waiting no longer than that either.
         db.run(&format!(
             "SET synchronous_commit = {level}; SET lock_timeout = '5s'; SET statement_timeout = 0;
-             SET idle_in_transaction_session_timeout = '3s'"
+             SET idle_in_transaction_session_timeout = '3s';
+             SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off"
         ))?;
         schema::is_current(&db)?;
         if sync == Sync::Full {
@@ -79,25 +81,18 @@ impl Connection {
     }
 
     fn open(address: &Address) -> Result<Self, Fault> {
-        let warnings = Warnings::default();
-        let told = Arc::clone(&warnings);
-        let client = address.connect(move |notice| {
-            if notice.parsed_severity() == Some(Severity::Warning) {
-                told.lock().unwrap_or_else(PoisonError::into_inner).push(notice.message().to_owned());
-            }
-        })?;
         Ok(Self {
-            client: RefCell::new(client),
+            line: address.connect()?,
             ready: RefCell::default(),
             cursors: Cell::new(0),
             busy: Cell::new(false),
+            begun: Cell::new(false),
             ended: Cell::new(false),
-            warnings,
         })
     }
 
     pub(super) fn run(&self, sql: &str) -> Result<()> {
-        self.client.borrow_mut().batch_execute(sql)?;
+        self.ask(self.line.client().batch_execute(sql))?;
         match sql.split([' ', ';']).next() {
             Some("BEGIN") => self.busy.set(true),
             Some("COMMIT") => self.busy.set(false),
@@ -107,10 +102,26 @@ impl Connection {
         Ok(())
     }
 
+    fn ask<T>(&self, question: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
+        self.announce()?;
+        Ok(self.line.ask(question)?)
+    }
+
+    /// Tells the server that a part has begun.
+    fn announce(&self) -> Result<()> {
+        if self.begun.take() {
+            let sql = if self.ended.take() { "RELEASE part; SAVEPOINT part" } else { "SAVEPOINT part" };
+            let client = Arc::clone(self.line.client());
+            self.line.say(async move { client.batch_execute(sql).await })?;
+        }
+        Ok(())
+    }
+
     /// Begins a change, and takes its turn. Only here could two transactions be in each other's way, so only here is tried
     /// again.
     pub(super) fn begin(&self) -> Result<()> {
         let mut tries_left = 3;
+        self.begun.set(false);
         self.ended.set(false);
         loop {
             // Where the turn does not come, the transaction has begun all the same.
@@ -125,34 +136,40 @@ impl Connection {
         }
     }
 
-    /// Begins a part. That the one before has ended goes with it.
-    pub(super) fn begin_part(&self) -> Result<()> {
-        self.run(if self.ended.get() { "RELEASE part; SAVEPOINT part" } else { "SAVEPOINT part" })?;
-        self.ended.set(false);
-        Ok(())
+    /// Begins a part: the server hears of it, and that the one before has ended, with what comes first in it.
+    pub(super) fn begin_part(&self) {
+        self.begun.set(true);
     }
 
-    /// Ends a part for good: the server hears of it with what follows, and nothing is committed unless it agrees.
-    pub(super) fn end_part(&self) -> Result<()> {
-        self.ended.set(true);
-        Ok(())
+    /// Ends a part: for good, which the server hears of with what follows, and nothing is committed unless it agrees; or
+    /// undone.
+    pub(super) fn end_part(&self, for_good: bool) -> Result<()> {
+        if self.begun.take() {
+            // Nothing was said in it.
+            return Ok(());
+        }
+        let settled = if for_good { self.line.settle() } else { Ok(()) };
+        if for_good && settled.is_ok() {
+            self.ended.set(true);
+            return Ok(());
+        }
+        self.line.disregard();
+        self.run("ROLLBACK TO part; RELEASE part")?;
+        Ok(settled?)
     }
 
     /// Commits. After an error there may be something left to roll back.
     pub(super) fn commit(&self) -> Result<()> {
-        self.warnings().clear();
+        self.line.settle()?;
+        self.line.warnings().clear();
         // In a transaction that has failed, COMMIT alone would undo everything and call it a success; RELEASE is an error.
         self.run(if self.ended.get() { "RELEASE part; COMMIT" } else { "COMMIT" })?;
         self.busy.set(false);
         // Somebody ended the wait for the standby: it is committed here, and may be nowhere else.
-        match self.warnings().pop() {
+        match self.line.warnings().pop() {
             Some(warning) => Err(Error::Warned(warning)),
             None => Ok(()),
         }
-    }
-
-    fn warnings(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn is_busy(&self) -> bool {
@@ -160,7 +177,7 @@ impl Connection {
     }
 
     pub(super) fn is_lost(&self) -> bool {
-        self.client.borrow().is_closed()
+        self.line.is_closed()
     }
 
     /// The statement with this text, made ready once.
@@ -168,7 +185,7 @@ impl Connection {
         if let Some(statement) = self.ready.borrow().get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.borrow_mut().prepare(sql)?;
+        let statement = self.ask(self.line.client().prepare(sql))?;
         let mut ready = self.ready.borrow_mut();
         if ready.len() >= STATEMENTS_MAX {
             ready.clear();
@@ -178,12 +195,19 @@ impl Connection {
     }
 
     pub(super) fn execute(&self, statement: &Statement, values: &[Value<'_>]) -> Result<u64> {
-        Ok(self.client.borrow_mut().execute(statement, &bound(values))?)
+        self.ask(self.line.client().execute(statement, &bound(values)))
+    }
+
+    /// Runs a statement, and hears how it went with the next one that is waited for.
+    pub(super) fn put(&self, statement: &Statement, values: &[Value<'_>]) -> Result<()> {
+        self.announce()?;
+        let (client, statement) = (Arc::clone(self.line.client()), statement.clone());
+        let values: Vec<_> = values.iter().map(|value| Kept::from(*value)).collect();
+        Ok(self.line.say(async move { client.execute_raw(&statement, values).await.map(drop) })?)
     }
 
     pub(super) fn query(&self, statement: &Statement, values: &[Value<'_>]) -> Result<Rows<'_>> {
-        let mut client = self.client.borrow_mut();
-        let rows: Vec<_> = client.query_raw(statement, bound(values))?.collect()?;
+        let rows = self.ask(self.line.client().query(statement, &bound(values)))?;
         Ok(Rows { cursor: None, rows: rows.into_iter(), current: None })
     }
 
@@ -192,12 +216,12 @@ impl Connection {
         &self,
         sql: &str,
         kinds: &[Type],
-        write: &mut dyn FnMut(&mut BinaryCopyInWriter<'_>) -> Result<(), Fault>,
+        write: &mut dyn FnMut(&mut Bulk<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let mut client = self.client.borrow_mut();
-        let mut writer = BinaryCopyInWriter::new(client.copy_in(sql).map_err(Error::from)?, kinds);
-        write(&mut writer)?;
-        writer.finish().map_err(Error::from)?;
+        let sink = self.ask(self.line.client().copy_in(sql))?;
+        let mut bulk = Bulk { db: self, writer: Box::pin(BinaryCopyInWriter::new(sink, kinds)) };
+        write(&mut bulk)?;
+        self.ask(bulk.writer.as_mut().finish())?;
         Ok(())
     }
 
@@ -209,14 +233,23 @@ impl Connection {
         let number = self.cursors.get();
         self.cursors.set(number + 1);
         let declare = format!("DECLARE walk_{number} NO SCROLL CURSOR FOR {sql}");
-        self.client.borrow_mut().execute(&declare, &bound(values))?;
+        self.ask(self.line.client().execute(&declare, &bound(values)))?;
         let cursor = Cursor { db: self, fetch: format!("FETCH {FETCHED} FROM walk_{number}"), number };
         Ok(Rows { cursor: Some(cursor), rows: Vec::new().into_iter(), current: None })
     }
 }
 
-fn bound<'v>(values: &'v [Value<'v>]) -> Vec<&'v (dyn ToSql + std::marker::Sync)> {
-    values.iter().map(|value| value as &(dyn ToSql + std::marker::Sync)).collect()
+/// Rows on their way into a table.
+pub(crate) struct Bulk<'c> {
+    db: &'c Connection,
+    writer: Pin<Box<BinaryCopyInWriter>>,
+}
+
+impl Bulk<'_> {
+    /// One more.
+    pub(crate) fn write(&mut self, values: &[Value<'_>]) -> Result<()> {
+        self.db.ask(self.writer.as_mut().write(&bound(values)))
+    }
 }
 
 /// A place in a walk.
@@ -240,16 +273,16 @@ impl Drop for Cursor<'_> {
 /// Rows, one after the other.
 pub(crate) struct Rows<'c> {
     cursor: Option<Cursor<'c>>,
-    rows: std::vec::IntoIter<postgres::Row>,
-    current: Option<postgres::Row>,
+    rows: std::vec::IntoIter<tokio_postgres::Row>,
+    current: Option<tokio_postgres::Row>,
 }
 
 impl Rows<'_> {
-    pub(super) fn next(&mut self) -> Result<Option<&postgres::Row>> {
+    pub(super) fn next(&mut self) -> Result<Option<&tokio_postgres::Row>> {
         if self.rows.as_slice().is_empty()
             && let Some(cursor) = &self.cursor
         {
-            let fetched = cursor.db.client.borrow_mut().query(&cursor.fetch, &[])?;
+            let fetched = cursor.db.ask(cursor.db.line.client().query(&cursor.fetch, &[]))?;
             self.rows = fetched.into_iter();
         }
         self.current = self.rows.next();
@@ -257,63 +290,15 @@ impl Rows<'_> {
     }
 }
 
-impl ToSql for Value<'_> {
-    fn to_sql(
-        &self,
-        kind: &Type,
-        out: &mut BytesMut,
-    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + std::marker::Sync + Send>> {
-        match *self {
-            Self::Null => Ok(IsNull::Yes),
-            Self::Int(number) if *kind == Type::INT4 => i32::try_from(number)?.to_sql(kind, out),
-            Self::Int(number) => number.to_sql(kind, out),
-            Self::Text(text) => text.to_sql(kind, out),
-            Self::Blob(bytes) => bytes.to_sql(kind, out),
-        }
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        [Type::INT4, Type::INT8, Type::TEXT, Type::BYTEA].contains(kind)
-    }
-
-    to_sql_checked!();
-}
-
-impl<'r> FromSql<'r> for Value<'r> {
-    fn from_sql(
-        kind: &Type,
-        raw: &'r [u8],
-    ) -> std::result::Result<Self, Box<dyn std::error::Error + std::marker::Sync + Send>> {
-        Ok(match *kind {
-            Type::BOOL => Self::Int(i64::from(bool::from_sql(kind, raw)?)),
-            Type::INT4 => Self::Int(i64::from(i32::from_sql(kind, raw)?)),
-            Type::INT8 => Self::Int(i64::from_sql(kind, raw)?),
-            Type::BYTEA => Self::Blob(raw),
-            _ => Self::Text(<&str>::from_sql(kind, raw)?),
-        })
-    }
-
-    fn from_sql_null(
-        _: &Type,
-    ) -> std::result::Result<Self, Box<dyn std::error::Error + std::marker::Sync + Send>> {
-        Ok(Self::Null)
-    }
-
-    fn accepts(kind: &Type) -> bool {
-        [Type::BOOL, Type::INT4, Type::INT8, Type::TEXT, Type::VARCHAR, Type::NAME, Type::BYTEA]
-            .contains(kind)
-    }
-}
-
 /// Whether a server that said so has certainly done nothing: a conflict with another transaction, a lock that did not come
 /// free (SQLSTATE classes 40 and 55), or a transaction that had failed before (25P02).
-pub(super) fn is_undone(error: &postgres::Error) -> bool {
+pub(super) fn is_undone(error: &tokio_postgres::Error) -> bool {
     let said = error.code().map_or("", |code| code.code());
     said.starts_with("40") || said.starts_with("55") || said == "25P02"
 }
 
 /// An error with what the server said: the library's own words leave that out.
-pub(super) fn told(error: &postgres::Error) -> String {
+pub(super) fn told(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(said) => format!("{} ({})", said.message(), said.code().code()),
         None => {
@@ -327,3 +312,6 @@ pub(super) fn told(error: &postgres::Error) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
 //! SQLite: the database of one machine.
 
-use std::{fs, os::unix::fs::OpenOptionsExt as _, path::Path, time::Duration};
+use std::{fs, os::unix::fs::OpenOptionsExt as _, path::Path, thread, time::Duration};
 
 use rusqlite::{
     Connection, OpenFlags, ToSql,
+    config::DbConfig,
     types::{ToSqlOutput, ValueRef},
 };
 
@@ -16,24 +17,41 @@ const BEFORE_RELEASE: usize = 1;
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// After how many steps of a statement the processor is left to others: some 50 µs.
+const STEPS_TOGETHER: i32 = 2000;
+
 /// Opens the database for the writer, and brings its schema up to date.
 pub(super) fn open_writer(path: &Path, sync: Sync) -> Result<Connection, Fault> {
     make_private(path)?;
     let mut db = Connection::open(path).map_err(Error::from)?;
+    prepare(&mut db)?;
     prepare_writer(&db, sync)?;
     migrate(&mut db)?;
     Ok(db)
 }
 
 fn prepare_writer(db: &Connection, sync: Sync) -> Result<()> {
-    db.busy_timeout(BUSY)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", if sync == Sync::Full { "FULL" } else { "OFF" })?;
     db.pragma_update(None, "foreign_keys", true)?;
     db.pragma_update(None, "wal_autocheckpoint", 4000)?;
     db.pragma_update(None, "trusted_schema", false)?;
-    db.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// What every connection is.
+fn prepare(db: &mut Connection) -> Result<()> {
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(128);
+    // Else a statement that could go by a partial index is prepared anew each time, because of the values that it takes.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // The threads that decide are woken where there is room, and a kernel may let one that computes go on for many
+    // milliseconds before it looks.
+    let leave_room = || {
+        thread::yield_now();
+        false
+    };
+    Ok(db.progress_handler(STEPS_TOGETHER, Some(leave_room))?)
 }
 
 /// Makes a missing database file readable to its owner only, as SQLite then makes its log.
@@ -48,11 +66,10 @@ fn make_private(path: &Path) -> Result<(), Fault> {
 /// Opens the database for reading alone.
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, flags)?;
-    db.busy_timeout(BUSY)?;
+    let mut db = Connection::open_with_flags(path, flags)?;
+    prepare(&mut db)?;
     db.pragma_update(None, "query_only", true)?;
     db.pragma_update(None, "cache_size", -16_000)?;
-    db.set_prepared_statement_cache_capacity(64);
     Ok(db)
 }
 

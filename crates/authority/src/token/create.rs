@@ -169,9 +169,9 @@ pub(super) fn asking(
     (customer, user): (CustomerId, UserId),
     whose: Whose,
 ) -> Result<(Row, user::Row, customer::Row, i64), Fault> {
-    let (ids, count) = ((token, user, customer), whose.counted());
-    let counted = (count.as_str(), values(write));
-    let (found, living) = row::find_three(write.db(), write.keys(), ids, counted)?;
+    let (ids, count) = ((token, user, customer), whose.counted(write.all_noted()));
+    let (from, counted) = ((write.db(), write.keys()), (count.as_str(), values(write)));
+    let (found, living) = row::find_three(from, ids, counted, write.all_noted())?;
     let (asking, person, house): row::Three<Row, user::Row, customer::Row> = found;
     let (asking, person) = (is_living(write, asking?)?, person?);
     if person.customer != customer || person.state != UserState::Active {

@@ -17,7 +17,7 @@ pub(super) fn living_automation(write: &Write<'_>, customer: CustomerId) -> Resu
 
 fn living(write: &Write<'_>, whose: &str, id: [u8; 16]) -> Result<i64, Fault> {
     let [never, now] = values(write);
-    let mut select = write.db().prepare_cached(&counts(whose, ["$2", "$3"]))?;
+    let mut select = write.db().prepare_cached(&counts(whose, ["$2", "$3"], write.all_noted()))?;
     Ok(select.query_row(params![id, never, now], |row| row.get(0))?)
 }
 
@@ -32,13 +32,13 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    /// The statement.
-    pub(super) fn counted(self) -> String {
+    /// The statement. Where all mass revokes are noted, rows say themselves whether a token is alive.
+    pub(super) fn counted(self, all_noted: bool) -> String {
         let whose = match self {
             Self::Person => "user_id = $2",
             Self::Machines => "customer_id = $3 AND user_id IS NULL",
         };
-        counts(whose, ["$4", "$5"])
+        counts(whose, ["$4", "$5"], all_noted)
     }
 }
 
@@ -47,8 +47,8 @@ pub(super) fn values(write: &Write<'_>) -> [i64; 2] {
     [NEVER, write.origin().now.micros()]
 }
 
-fn counts(whose: &str, [never, now]: [&str; 2]) -> String {
-    let spares = mass_revoke::spares("t");
+fn counts(whose: &str, [never, now]: [&str; 2], all_noted: bool) -> String {
+    let spares = if all_noted { "TRUE".to_owned() } else { mass_revoke::spares("t") };
     format!(
         "SELECT count(*) AS number FROM tokens t WHERE {whose} AND revoked_at = {never} AND expires_at > {now} AND {spares}"
     )
@@ -67,7 +67,7 @@ mod tests {
         let db = db::open_writer(&Db::from(&folder.join("keygate.db")), Sync::Full).unwrap();
         assert!(matches!(db, Connection::Sqlite(_)));
         let plan = |whose: Whose| {
-            let sql = format!("EXPLAIN QUERY PLAN {}", whose.counted());
+            let sql = format!("EXPLAIN QUERY PLAN {}", whose.counted(false));
             let sql = ["$2", "$3"].iter().fold(sql, |sql, id| sql.replace(id, "x'00'"));
             let sql = ["$4", "$5"].iter().fold(sql, |sql, time| sql.replace(time, "1"));
             let mut explain = db.prepare_cached(&sql).unwrap();

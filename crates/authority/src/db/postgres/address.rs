@@ -2,17 +2,17 @@
 
 use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
-use postgres::{
-    Client, Config, NoTls,
-    config::{Host, SslMode},
-    error::DbError,
-};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
+use tokio_postgres::{
+    Config, NoTls,
+    config::{Host, SslMode, TargetSessionAttrs},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::line::Line;
 use crate::{db::Error, fault::Fault};
 
 /// How long a connection may take to be made, and after how long without an answer to its packets it is given up: a
@@ -44,9 +44,7 @@ impl Address {
                 "The database's address names no database: write postgres://USER@HOST/DATABASE".to_owned()
             );
         }
-        config
-            .application_name("keygate")
-            .target_session_attrs(postgres::config::TargetSessionAttrs::ReadWrite);
+        config.application_name("keygate").target_session_attrs(TargetSessionAttrs::ReadWrite);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);
         }
@@ -89,15 +87,16 @@ impl Address {
     }
 
     /// Connects.
-    pub(super) fn connect(&self, heard: impl Fn(DbError) + Send + Sync + 'static) -> Result<Client, Fault> {
+    pub(super) fn connect(&self) -> Result<Line, Fault> {
         let mut config = self.config.clone();
-        config.notice_callback(heard);
-        let connected = if config.get_ssl_mode() == SslMode::Require {
-            config.connect(MakeRustlsConnect::new(self.tls()?))
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|_| Fault::Unavailable)?;
+        let line = if config.get_ssl_mode() == SslMode::Require {
+            Line::to(runtime, config.connect(MakeRustlsConnect::new(self.tls()?)))
         } else {
-            config.ssl_mode(SslMode::Disable).connect(NoTls)
+            Line::to(runtime, config.ssl_mode(SslMode::Disable).connect(NoTls))
         };
-        Ok(connected.map_err(Error::from)?)
+        Ok(line.map_err(Error::from)?)
     }
 
     fn tls(&self) -> Result<ClientConfig, Fault> {
