@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicI64, AtomicU8, AtomicUsize, Ordering},
     },
+    thread,
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -36,6 +37,9 @@ use crate::{
 
 /// A set for those who have none: nothing is decided by it, because they cannot be told about.
 static NOTHING: ActionSet = ActionSet::EMPTY;
+
+/// After how many records the processor is left to those who decide.
+const APPLIED_TOGETHER: usize = 512;
 
 /// Everything there is to know.
 pub(crate) struct Replica {
@@ -217,7 +221,10 @@ impl Replica {
     pub(crate) fn apply(&self, batch: Batch) {
         let mut desk = self.desk();
         let mut has_policies = false;
-        for record in batch.records {
+        for (nth, record) in batch.records.into_iter().enumerate() {
+            if nth % APPLIED_TOGETHER == APPLIED_TOGETHER - 1 {
+                thread::yield_now();
+            }
             match record {
                 Record::Policy(policy) => {
                     desk.broken_policies.remove(&policy.id);

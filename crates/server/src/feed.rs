@@ -9,11 +9,12 @@ pub(crate) mod lease;
 mod ring;
 mod snapshot;
 mod stream;
+mod teller;
 
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -21,7 +22,7 @@ use std::{
 
 use keygate_gate::{
     Gate,
-    wire::{BEAT_MS, Beat, Check},
+    wire::{BEAT_MS, Beat},
 };
 use keygate_model::{Batch, CustomerId, Policy, Position};
 use tokio::sync::{Notify, watch};
@@ -32,6 +33,7 @@ use snapshot::Snapshots;
 pub use audience::View;
 pub use ring::{Forgotten, Reader, Ring};
 pub(crate) use stream::{Resume, stream};
+pub use teller::Teller;
 
 /// How often the whole replicas are compared, in beats: ten minutes.
 const CHECK_EVERY_BEATS: u64 = 600;
@@ -50,7 +52,7 @@ pub struct Settings {
 
 /// The feed.
 pub struct Hub {
-    ring: Mutex<Ring>,
+    teller: Teller,
     /// How many things were ever said; changes wake those who follow.
     said: watch::Sender<u64>,
     /// Something was told that no beat has confirmed yet.
@@ -65,7 +67,7 @@ pub struct Hub {
 impl Hub {
     pub(crate) fn new(policy: Arc<Policy>, settings: Settings) -> Self {
         Self {
-            ring: Mutex::new(Ring::new(policy)),
+            teller: Teller::new(policy),
             said: watch::Sender::new(0),
             told: Notify::new(),
             snapshots: Snapshots::default(),
@@ -76,18 +78,15 @@ impl Hub {
         }
     }
 
-    /// Applies a batch to the gate of this process and says it to those who follow, in one step: a sum over the gate is
-    /// a sum at the position that was said last.
+    /// Tells the gate of this process and those who follow.
     pub(crate) fn tell(&self, gate: &Gate, batch: Batch) {
-        let mut ring = self.ring();
-        ring.push(&batch);
-        gate.apply(batch);
-        self.say(ring);
+        self.teller.tell(gate, batch);
+        self.say(self.ring());
         self.told.notify_one();
     }
 
     /// Says that nothing was left out, every second and after every change, for as long as it is polled.
-    pub(crate) async fn keep_beating(&self, app: &App) {
+    pub(crate) async fn keep_beating(&self, app: &Arc<App>) {
         let (mut beats, mut last) = (0_u64, None);
         loop {
             let second = Duration::from_millis(u64::from(BEAT_MS));
@@ -111,7 +110,10 @@ impl Hub {
             self.beat(Beat { position: position.0, hash: hash.to_vec() });
             beats += u64::from(on_time);
             if on_time && beats % CHECK_EVERY_BEATS == 0 {
-                self.check(&app.gate);
+                let app = Arc::clone(app);
+                let check = tokio::task::spawn_blocking(move || app.feed.check(&app.gate));
+                // It ends with the process, at the worst.
+                let _ = check.await;
             }
         }
     }
@@ -127,13 +129,8 @@ impl Hub {
 
     /// Says what the gate of this process comes to, for comparison.
     pub(crate) fn check(&self, gate: &Gate) {
-        let mut ring = self.ring();
-        let sum = |of: Option<CustomerId>| gate.digest(of).to_be_bytes().to_vec();
-        let position = ring.last().0;
-        let views = ring.views();
-        let checks = views.into_iter().map(|view| (view, Check { position, digest: sum(view.customer()) }));
-        ring.push_checks(checks.collect());
-        self.say(ring);
+        self.teller.check(gate);
+        self.say(self.ring());
     }
 
     /// How often a canary sings.
@@ -174,6 +171,6 @@ impl Hub {
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.teller.ring()
     }
 }

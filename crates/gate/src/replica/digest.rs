@@ -1,12 +1,18 @@
 //! A sum over everything that a replica holds. In whatever order it heard of things, and wherever it put them, two
 //! replicas that hold the same have the same sum.
 
-use std::sync::{OnceLock, atomic::Ordering};
+use std::{
+    sync::{OnceLock, atomic::Ordering},
+    thread,
+};
 
 use keygate_model::{CustomerId, Digest};
 
 use super::{Desk, OwnerKey, Replica};
 use crate::word::{REACH_LIMITED, RULED, UNKNOWN};
+
+/// After how many tokens the processor is left to those who decide.
+const SUMMED_TOGETHER: usize = 2048;
 
 /// A sum of digests, which does not know an order.
 #[derive(Default)]
@@ -120,8 +126,12 @@ impl Replica {
             }
         }
         let sudo = self.sudo.pin();
-        let has_sudo = !sudo.is_empty();
+        let (has_sudo, mut summed) = (!sudo.is_empty(), 0_usize);
         self.tokens.load().each(|key, entry| {
+            summed += 1;
+            if summed % SUMMED_TOGETHER == 0 {
+                thread::yield_now();
+            }
             let Some(owner) = owners.get(entry.owner) else { return };
             let grant = grants.get(entry.grant).unwrap_or_default();
             // One block of SHA-256: there are many.

@@ -1,5 +1,7 @@
 //! Tokens, as the replica takes them in and out.
 
+use std::thread;
+
 use keygate_model::{
     Expiry, UserId,
     record::{Owner, RevokedRecord, TokenRecord},
@@ -7,6 +9,9 @@ use keygate_model::{
 
 use super::{Desk, Replica};
 use crate::table::{Entry, Key, NEVER};
+
+/// After how many revoked tokens the processor is left to those who decide.
+const REVOKED_TOGETHER: usize = 128;
 
 impl Replica {
     pub(super) fn apply_token(&self, desk: &mut Desk, record: TokenRecord) {
@@ -33,9 +38,12 @@ impl Replica {
 
     pub(super) fn apply_revoked(&self, desk: &mut Desk, record: &RevokedRecord) {
         let (tokens, sudo) = (self.tokens.load(), self.sudo.pin());
-        for (id, digest) in &record.tokens {
-            tokens.remove(&mut desk.count, Key::of(digest));
-            sudo.remove(id);
+        for some in record.tokens.chunks(REVOKED_TOGETHER) {
+            for (id, digest) in some {
+                tokens.remove(&mut desk.count, Key::of(digest));
+                sudo.remove(id);
+            }
+            thread::yield_now();
         }
     }
 

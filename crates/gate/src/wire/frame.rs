@@ -8,7 +8,7 @@ use prost::Message;
 use super::record;
 
 /// How long the body of a frame with records should be, unpacked.
-pub const PART_LEN: usize = 256 * 1024;
+pub const PART_LEN: usize = 64 * 1024;
 
 /// How many records a frame may have.
 pub const RECORDS_MAX: usize = 8192;

@@ -102,10 +102,6 @@ impl Audiences {
         Self { own, policies: BTreeMap::new() }
     }
 
-    pub(super) fn own_policy(&self) -> Arc<Policy> {
-        Arc::clone(&self.own)
-    }
-
     /// Notes whom a record concerns, without telling anybody.
     pub(super) fn note(&mut self, record: &Record) {
         if let Record::Policy(policy) = record {

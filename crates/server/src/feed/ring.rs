@@ -2,14 +2,18 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
+    thread,
 };
 
 use bytes::Bytes;
 use keygate_gate::wire::{Beat, Check, Frame, Head, PART_LEN, RECORDS_MAX, Stage, part};
-use keygate_model::{Batch, Policy, Position};
+use keygate_model::{Batch, Position};
 
-use super::audience::{Audiences, Telling, View};
+use super::{
+    audience::{Audiences, Telling, View},
+    teller::Teller,
+};
 
 /// How many bytes of it are kept, and how many of these one change counts for at most: a mass revoke is larger than all of
 /// it, and what comes after must not make those forget it who are about to be told.
@@ -20,6 +24,7 @@ const CHANGE_MAX: usize = BYTES_MAX / 2;
 const OVERHEAD: usize = 128;
 
 /// The last things that were said, in order.
+#[derive(Default)]
 pub struct Ring {
     /// Each with the bytes that it counts for.
     things: VecDeque<(Arc<Thing>, usize)>,
@@ -27,9 +32,6 @@ pub struct Ring {
     first: u64,
     bytes: usize,
     last: Position,
-    /// What the things that told of it count for.
-    last_bytes: usize,
-    audiences: Audiences,
     /// Who follows, or has. Empty: nothing is kept.
     views: BTreeMap<View, usize>,
 }
@@ -53,25 +55,6 @@ pub(super) struct Changes {
 }
 
 impl Ring {
-    /// Nothing, beside Keygate's own policy.
-    #[must_use]
-    pub fn new(policy: Arc<Policy>) -> Self {
-        Self {
-            things: VecDeque::new(),
-            first: 0,
-            bytes: 0,
-            last: Position(0),
-            last_bytes: 0,
-            audiences: Audiences::new(policy),
-            views: BTreeMap::new(),
-        }
-    }
-
-    /// Keygate's own policy.
-    pub(super) fn own_policy(&self) -> Arc<Policy> {
-        self.audiences.own_policy()
-    }
-
     /// The position that was said last.
     #[must_use]
     pub fn last(&self) -> Position {
@@ -128,36 +111,23 @@ impl Ring {
         Some(self.first + self.things.iter().position(follows)? as u64)
     }
 
-    /// Adds what has changed.
-    pub fn push(&mut self, batch: &Batch) {
+    /// Goes on to a position without a word, if nobody is there to hear one: whether it did.
+    pub(super) fn passes(&mut self, position: Position) -> bool {
         if !self.is_followed() {
-            batch.records.iter().for_each(|record| self.audiences.note(record));
-            self.last = batch.position;
-            return;
+            self.last = position;
         }
-        self.last_bytes = 0;
-        let mut tellings = Vec::new();
-        let mut len = 0;
-        for record in &batch.records {
-            let before = tellings.len();
-            self.audiences.tell(record, &mut tellings);
-            len += tellings[before..].iter().map(|telling| telling.record.len()).sum::<usize>();
-            if len >= PART_LEN || tellings.len() + 2 > RECORDS_MAX {
-                self.push_part(batch.position, false, std::mem::take(&mut tellings));
-                len = 0;
-            }
-        }
-        self.push_part(batch.position, true, tellings);
-        self.last = batch.position;
+        !self.is_followed()
     }
 
-    fn push_part(&mut self, position: Position, complete: bool, tellings: Vec<Telling>) {
-        let head = Head { after: self.last.0, position: position.0, complete, count: 0 };
-        let all = frame(Stage::Tail, &head, &tellings, View::All);
-        let len = all.len() + tellings.iter().map(|telling| telling.record.len() + OVERHEAD).sum::<usize>();
-        let counts = (len + OVERHEAD).min(CHANGE_MAX - self.last_bytes);
-        self.last_bytes += counts;
-        self.keep(Thing::Records(Changes { head, all, tellings }), counts);
+    /// Adds what has changed.
+    pub(super) fn push(&mut self, position: Position, parts: Vec<Changes>) {
+        let mut free = CHANGE_MAX;
+        for part in parts {
+            let counts = (part.len() + OVERHEAD).min(free);
+            free -= counts;
+            self.keep(Thing::Records(part), counts);
+        }
+        self.last = position;
     }
 
     /// Adds a heartbeat.
@@ -207,9 +177,9 @@ impl Reader {
     ///
     /// # Errors
     /// [`Forgotten`]: they were too slow.
-    pub fn frame(&mut self, ring: &Mutex<Ring>) -> Result<Option<Bytes>, Forgotten> {
+    pub fn frame(&mut self, teller: &Teller) -> Result<Option<Bytes>, Forgotten> {
         loop {
-            let thing = ring.lock().unwrap_or_else(PoisonError::into_inner).get(self.next)?;
+            let thing = teller.ring().get(self.next)?;
             let Some(thing) = thing else { return Ok(None) };
             self.next += 1;
             let frame = self.told(&thing);
@@ -245,6 +215,34 @@ impl Reader {
 pub struct Forgotten;
 
 impl Changes {
+    /// A batch in parts, for those who hold everything up to a position. The processor is left to others again and again.
+    pub(super) fn of(batch: &Batch, after: Position, audiences: &mut Audiences) -> Vec<Self> {
+        let head = |complete| Head { after: after.0, position: batch.position.0, complete, count: 0 };
+        let (mut parts, mut tellings, mut len) = (Vec::new(), Vec::<Telling>::new(), 0);
+        for record in &batch.records {
+            let before = tellings.len();
+            audiences.tell(record, &mut tellings);
+            len += tellings[before..].iter().map(|telling| telling.record.len()).sum::<usize>();
+            if len >= PART_LEN || tellings.len() + 2 > RECORDS_MAX {
+                parts.push(Self::part(head(false), std::mem::take(&mut tellings)));
+                len = 0;
+            }
+            thread::yield_now();
+        }
+        parts.push(Self::part(head(true), tellings));
+        parts
+    }
+
+    fn part(head: Head, tellings: Vec<Telling>) -> Self {
+        let all = frame(Stage::Tail, &head, &tellings, View::All);
+        Self { head, all, tellings }
+    }
+
+    /// The bytes that it takes.
+    fn len(&self) -> usize {
+        self.all.len() + self.tellings.iter().map(|telling| telling.record.len() + OVERHEAD).sum::<usize>()
+    }
+
     /// The frame for a view.
     pub(super) fn frame(&self, view: View) -> Bytes {
         match view {

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
     time::Duration,
 };
 
@@ -13,7 +14,6 @@ use keygate_model::{Batch, Position, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Hub,
     audience::{Audiences, Telling, View},
     ring::frame,
 };
@@ -97,7 +97,7 @@ impl Snapshots {
 async fn read(app: Arc<App>, view: View, snapshot: Arc<Snapshot>, reading: Arc<Semaphore>) {
     {
         let Ok(_turn) = reading.acquire().await else { return };
-        let audiences = Audiences::new(app.feed.own_policy());
+        let audiences = Audiences::new(app.feed.teller.own_policy());
         let mut cutter =
             Cutter { snapshot: Arc::clone(&snapshot), audiences, view, tellings: Vec::new(), len: 0 };
         let (said, heard) = watch::channel(Position(0));
@@ -150,6 +150,7 @@ impl Cutter {
             self.snapshot.push(frame(Stage::Snapshot, &head, &tellings, self.view));
         }
         self.len = 0;
+        thread::yield_now();
     }
 }
 
@@ -198,11 +199,5 @@ impl Snapshot {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Hub {
-    fn own_policy(&self) -> Arc<keygate_model::Policy> {
-        self.ring().own_policy()
     }
 }

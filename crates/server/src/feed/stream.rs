@@ -153,7 +153,7 @@ impl Follower {
                 },
                 Stage::Tail => {
                     self.said.borrow_and_update();
-                    let told = self.reader.frame(&self.app.feed.ring).map_err(|Forgotten| "too_slow")?;
+                    let told = self.reader.frame(&self.app.feed.teller).map_err(|Forgotten| "too_slow")?;
                     if let Some(frame) = told {
                         return Ok(frame);
                     }

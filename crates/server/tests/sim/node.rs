@@ -1,12 +1,7 @@
 //! A node: the shell of `keygate serve` in this world. What it tells gates goes through the ring of the real one, what it
 //! knows of gates is the real book, and its own gate has a lease like any other.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    rc::Rc,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use keygate_authority::gates::{About, Beat};
@@ -15,7 +10,7 @@ use keygate_model::{
     Batch, CustomerId, Position, Record, Subject, Timestamp,
     enforce::{Drift, Echo, Enforcement, Epoch, Gates, Heartbeat, Nonce, Session},
 };
-use keygate_server::feed::{Reader, Ring, View};
+use keygate_server::feed::{Reader, Teller, View};
 
 use crate::{
     chance::Chance,
@@ -32,7 +27,7 @@ pub(crate) struct Node {
     pub(crate) body: Body,
     pub(crate) run: u32,
     pub(crate) epoch: u64,
-    ring: Mutex<Ring>,
+    teller: Teller,
     /// What the feed has told.
     pub(crate) tip: Arc<Entry>,
     told: Told,
@@ -139,7 +134,7 @@ impl Node {
             body: Body::new(chance),
             run: 0,
             epoch: 1,
-            ring: Mutex::new(Ring::new(own_policy())),
+            teller: Teller::new(own_policy()),
             tip: Entry::first(),
             told: Told::default(),
             streams: Vec::new(),
@@ -173,7 +168,7 @@ impl World {
         node.body.begin_anew();
         node.run += 1;
         (node.writer, node.reader, node.epoch) = (server, server, epoch);
-        node.ring = Mutex::new(Ring::new(own_policy()));
+        node.teller = Teller::new(own_policy());
         (node.told, node.streams, node.snapshot) = (Told::default(), Vec::new(), None);
         (node.changes, node.beats, node.flight) = (Vec::new(), Vec::new(), None);
         node.book = Gates::complete(Drift::DEFAULT);
@@ -215,7 +210,7 @@ impl World {
                 let streams = &mut self.nodes[number].streams;
                 if let Some(place) = streams.iter().position(|s| (s.remote, s.conn) == (remote, conn)) {
                     streams.remove(place);
-                    self.nodes[number].ring.get_mut().expect("whole").leave(view(remote));
+                    self.nodes[number].teller.ring().leave(view(remote));
                 }
             }
             NodeEvent::Change(job) => {
@@ -259,14 +254,15 @@ impl World {
 
     /// Says that nothing was left out.
     fn say_beat(&mut self, number: usize) {
-        let node = &mut self.nodes[number];
-        let ring = node.ring.get_mut().expect("whole");
+        let node = &self.nodes[number];
+        let mut ring = node.teller.ring();
         let position = ring.last();
         if !ring.is_followed() || !node.body.gate.is_open() || self.lines[number] > self.now {
             return;
         }
         let Some(entry) = self.servers[node.reader].at(position.0) else { return };
         ring.push_beat(&wire::Beat { position: position.0, hash: entry.hash.to_vec() });
+        drop(ring);
         self.pump(number);
     }
 
@@ -274,7 +270,7 @@ impl World {
     fn pump(&mut self, number: usize) {
         let mut streams = std::mem::take(&mut self.nodes[number].streams);
         for stream in &mut streams {
-            while let Ok(Some(frame)) = stream.reader.frame(&self.nodes[number].ring) {
+            while let Ok(Some(frame)) = stream.reader.frame(&self.nodes[number].teller) {
                 self.send_frame(number, stream, frame);
             }
         }
@@ -330,9 +326,10 @@ impl World {
                 Event::Remote(remote, run, RemoteEvent::Refused { node: number, conn }),
             );
         };
-        let ring = node.ring.get_mut().expect("whole");
+        let mut ring = node.teller.ring();
         let (end, last) = (ring.enter(view(remote)), ring.last());
         let next = resumed.and_then(|held| Some((ring.after(held)?, held)));
+        drop(ring);
         let hello = wire::Hello {
             version: wire::VERSION,
             oldest: wire::VERSION,
@@ -569,11 +566,9 @@ impl World {
 }
 
 impl Node {
-    /// As the real one does: the ring and the gate hear of it in one step.
     fn tell(&mut self, batch: Batch) {
         self.told.borrow_mut().insert(self.tip.position, Arc::clone(&self.tip));
-        self.ring.get_mut().expect("whole").push(&batch);
-        self.body.gate.apply(batch);
+        self.teller.tell(&self.body.gate, batch);
     }
 }
 
