@@ -97,7 +97,7 @@ pub(super) struct Show {
 #[derive(Args)]
 pub(super) struct Revoke {
     /// Which
-    #[arg(required = true, value_name = "ID", value_parser = client::id)]
+    #[arg(required = true, value_name = "ID", value_parser = revoked)]
     ids: Vec<String>,
     /// Wait until no gate lets it in any more, for so many seconds at most; status 1 if one still may then
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "40",
@@ -108,6 +108,14 @@ pub(super) struct Revoke {
     receipt: Option<PathBuf>,
     #[command(flatten)]
     remote: Remote,
+}
+
+/// An id, and not the seconds of a `--wait` that stands before it.
+fn revoked(text: &str) -> Result<String, String> {
+    if text.len() <= 3 && text.parse::<u16>().is_ok() {
+        return Err(format!("an id is longer; for how long to wait stands behind a =: --wait={text}"));
+    }
+    client::id(text)
 }
 
 impl Command {

@@ -42,6 +42,9 @@ fn a_token_is_made_in_sudo_listed_shown_and_revoked() {
     assert_eq!(house.json(&["token", "show", id])["id"], id);
     assert_eq!(house.json(&["token", "show"])["name"], "keygate command line");
 
+    // Seconds that stand where an id belongs revoke nothing.
+    let mistaken = house.run(&["token", "revoke", id, "--wait", "30"], "");
+    assert!(mistaken.err.contains("--wait=30") && house.is_alive(secret), "{}", mistaken.err);
     assert_eq!(house.run(&["token", "revoke", id], "").ok(), format!("Token {id} is revoked.\n"));
     assert!(!house.is_alive(secret));
 }
