@@ -92,6 +92,11 @@ impl Connection {
     }
 
     pub(super) fn run(&self, sql: &str) -> Result<()> {
+        if sql == "ROLLBACK" {
+            // Whatever was said is undone, also what has failed.
+            self.begun.set(false);
+            self.line.disregard();
+        }
         self.ask(self.line.client().batch_execute(sql))?;
         match sql.split([' ', ';']).next() {
             Some("BEGIN") => self.busy.set(true),

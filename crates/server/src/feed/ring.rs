@@ -220,13 +220,13 @@ impl Changes {
         let head = |complete| Head { after: after.0, position: batch.position.0, complete, count: 0 };
         let (mut parts, mut tellings, mut len) = (Vec::new(), Vec::<Telling>::new(), 0);
         for record in &batch.records {
-            let before = tellings.len();
-            audiences.tell(record, &mut tellings);
-            len += tellings[before..].iter().map(|telling| telling.record.len()).sum::<usize>();
             if len >= PART_LEN || tellings.len() + 2 > RECORDS_MAX {
                 parts.push(Self::part(head(false), std::mem::take(&mut tellings)));
                 len = 0;
             }
+            let before = tellings.len();
+            audiences.tell(record, &mut tellings);
+            len += tellings[before..].iter().map(|telling| telling.record.len()).sum::<usize>();
             thread::yield_now();
         }
         parts.push(Self::part(head(true), tellings));

@@ -19,6 +19,11 @@ const WRITERS: usize = 6;
 /// The backends that wait for a standby's word.
 const WAITING: &str = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
 
+/// Keeps everybody else from changing anything for two seconds, and who does that, and who waits for it.
+const HOLD: &str = "BEGIN; SELECT one FROM turn FOR UPDATE; SELECT pg_sleep(2)";
+const HOLDING: &str = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+const LOCKED_OUT: &str = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+
 /// A change that may be repeated.
 struct Wish {
     key: String,
@@ -73,11 +78,21 @@ fn a_commit_that_hangs_is_told_as_unknown_and_is_done_once_all_the_same() {
     wait_for("the gate to know", Duration::from_secs(10), || (check(gate.way) == 200).then_some(()));
     let wishes: Vec<Wish> = thread::scope(|scope| {
         let sudo = &sudo;
-        let writers: Vec<_> =
-            (0..WRITERS).map(|writer| scope.spawn(move || Wish::until_refused(at, sudo, writer))).collect();
+        let write = |writer| scope.spawn(move || Wish::until_refused(at, sudo, writer));
+        let who = |sql| Some(machines.run("sql", "a", &[sql])).filter(|pids| !pids.is_empty());
+        let soon = Duration::from_secs(10);
+        // Half of them wait for their turn when the standby goes, so that theirs is the commit that hangs: it could be a
+        // heartbeat's.
+        let turn = scope.spawn(|| machines.read("a", HOLD));
+        wait_for("the turn to be taken", soon, || who(HOLDING));
+        let mut writers: Vec<_> = (0..WRITERS / 2).map(write).collect();
+        wait_for("others to wait for it", soon, || who(LOCKED_OUT));
+        thread::sleep(Duration::from_millis(300));
         machines.waits_for("a", "ghost");
-        let waiting = || Some(machines.run("sql", "a", &[WAITING])).filter(|pids| !pids.is_empty());
-        let hangs = wait_for("a commit to hang", Duration::from_secs(10), waiting);
+        turn.join().unwrap();
+        let waiting = || who(WAITING);
+        let hangs = wait_for("a commit to hang", soon, waiting);
+        writers.extend((WRITERS / 2..WRITERS).map(write));
         // Reads and checks go on while it hangs.
         while !writers.iter().all(thread::ScopedJoinHandle::is_finished) {
             assert_eq!((check(at), check(gate.way)), (200, 200));
@@ -100,7 +115,8 @@ fn a_commit_that_hangs_is_told_as_unknown_and_is_done_once_all_the_same() {
     });
     let codes: Vec<_> = wishes.iter().map(Wish::code).collect();
     eprintln!("while the commit hung: {codes:?}");
-    assert!(codes.iter().any(|code| code == "outcome_unknown"), "{codes:?}");
+    let is_told = |word: &str| codes.iter().any(|code| code == word);
+    assert!(is_told("outcome_unknown") && is_told("storage_unavailable"), "{codes:?}");
     for (wish, code) in wishes.iter().zip(&codes) {
         let (there, again) = (wish.count(&machines), wish.ask(at, &sudo));
         let told = (there.as_str(), again.status, again.code());

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
@@ -43,8 +44,17 @@ impl Shift {
 
     /// Off by so many seconds from now on.
     fn set(&self, seconds: i64) {
+        self.write(&seconds.to_ne_bytes());
+    }
+
+    /// Stands still from now on.
+    fn freeze(&self) {
+        self.write(&[0, now().seconds()].map(i64::to_ne_bytes).concat());
+    }
+
+    fn write(&self, bytes: &[u8]) {
         let new = self.file.with_extension("new");
-        fs::write(&new, seconds.to_ne_bytes()).unwrap();
+        fs::write(&new, bytes).unwrap();
         fs::rename(new, &self.file).unwrap();
     }
 
@@ -78,11 +88,7 @@ fn what_has_expired_stays_so_whatever_the_clocks_show() {
             .once_ready()
     };
     let gate = gate_in(&shifts[1].env());
-    let end = Timestamp::from_second(now().seconds() + 4).unwrap();
-    let body =
-        json!({ "name": "t", "role": "engineer", "scope": "shop:read", "expires_at": end.to_string() });
-    let ask = Ask::new("POST /automation-tokens").key(&sudo.secret).json(&body);
-    let (short, live) = (made(&Client::new(at).must(&ask)), Pair::new(at, &sudo).live);
+    let ((short, end), live) = (short_lived(at, &sudo, 4), Pair::new(at, &sudo).live);
     let places = [&node, &gate];
     for place in places {
         wait_for("both tokens", Duration::from_secs(3), || {
@@ -114,6 +120,43 @@ fn what_has_expired_stays_so_whatever_the_clocks_show() {
     assert!(gate.peer.has_said("this machine's clock and the node's are apart"));
     shifts[1].set(0);
     wait_for("the clock to be right", Duration::from_secs(10), || (skew(&gate) < 1.0).then_some(()));
+}
+
+/// An automation token of the shop that ends in so many seconds.
+fn short_lived(at: SocketAddr, sudo: &Token, seconds: i64) -> (Token, Timestamp) {
+    let end = Timestamp::from_second(now().seconds() + seconds).unwrap();
+    let body =
+        json!({ "name": "t", "role": "engineer", "scope": "shop:read", "expires_at": end.to_string() });
+    let ask = Ask::new("POST /automation-tokens").key(&sudo.secret).json(&body);
+    (made(&Client::new(at).must(&ask)), end)
+}
+
+#[test]
+fn a_clock_that_stands_still_keeps_nothing_alive() {
+    let house = House::in_a_file(LEASE_SECONDS);
+    let shifts = ["node-clock", "gate-clock"].map(|name| Shift::new(&house, name));
+    let at = free_address();
+    let node = house.node(at, &shifts[0].env());
+    let (sudo, token) = (house.operators(at, "global"), house.gate_token(at));
+    let places = (free_address(), free_address());
+    let gate = house.gate_in(&shifts[1].env(), "gate", places, at, &token, LEASE_SECONDS).once_ready();
+    let ((short, end), live) = (short_lived(at, &sudo, 4), Pair::new(at, &sudo).live);
+    shifts.iter().for_each(Shift::freeze);
+    for place in [&node, &gate] {
+        wait_for("both tokens", Duration::from_secs(3), || {
+            ((status(place, &short), status(place, &live)) == (200, 200)).then_some(())
+        });
+    }
+    for place in [&node, &gate] {
+        wait_for("the end", Duration::from_secs(10), || (status(place, &short) == 401).then_some(()));
+        assert_eq!(status(place, &live), 200);
+    }
+    let over = now().seconds() - end.as_second();
+    assert!((0..=3).contains(&over), "it ended {over} s after its end");
+    // Longer than a lease: what proves that everything was heard does not stand still with it.
+    thread::sleep(Duration::from_secs(LEASE_SECONDS + 1));
+    assert_eq!((status(&gate, &short), status(&gate, &live)), (401, 200));
+    assert!(skew(&gate) > 4.0, "the shim does not stop the clock: {}", skew(&gate));
 }
 
 #[test]
