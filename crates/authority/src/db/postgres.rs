@@ -167,8 +167,8 @@ impl Connection {
     pub(super) fn commit(&self) -> Result<()> {
         self.line.settle()?;
         self.line.warnings().clear();
-        // In a transaction that has failed, COMMIT alone would undo everything and call it a success; RELEASE is an error.
-        self.run(if self.ended.get() { "RELEASE part; COMMIT" } else { "COMMIT" })?;
+        // In a transaction that has failed, COMMIT alone would undo everything and call it a success; a question is an error.
+        self.run("SELECT 1; COMMIT")?;
         self.busy.set(false);
         // Somebody ended the wait for the standby: it is committed here, and may be nowhere else.
         match self.line.warnings().pop() {

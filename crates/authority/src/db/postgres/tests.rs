@@ -73,16 +73,22 @@ fn a_part_that_is_undone_leaves_nothing_and_neither_does_one_that_said_nothing()
 #[test]
 fn a_transaction_that_has_failed_is_not_acknowledged() {
     let db = connection();
-    db.begin().unwrap();
-    db.begin_part();
-    put(&db, 1).unwrap();
-    db.end_part(true).unwrap();
-    // As if the head could not be written.
-    db.run("INSERT INTO things VALUES (1)").unwrap_err();
-    let error = db.commit().unwrap_err();
-    assert!(matches!(&error, Error::Postgres(error) if is_undone(error)), "{error}");
-    db.run("ROLLBACK").unwrap();
-    assert!(things(&db).is_empty());
+    for in_a_part in [true, false] {
+        db.begin().unwrap();
+        if in_a_part {
+            db.begin_part();
+            put(&db, 1).unwrap();
+            db.end_part(true).unwrap();
+        } else {
+            db.run("INSERT INTO things VALUES (1)").unwrap();
+        }
+        // As if the head could not be written.
+        db.run("INSERT INTO things VALUES (1)").unwrap_err();
+        let error = db.commit().unwrap_err();
+        assert!(matches!(&error, Error::Postgres(error) if is_undone(error)), "{error}");
+        db.run("ROLLBACK").unwrap();
+        assert!(things(&db).is_empty());
+    }
 }
 
 #[test]
